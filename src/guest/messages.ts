@@ -1,0 +1,73 @@
+import type { failureKinds } from './protocol.ts'
+
+/** The payloads of control frames. Keys are spelled on the wire as they are here. */
+
+export type Hello = {
+  readonly protocol: number
+  /** Digest of the agent's sources (agent) or the package version (shim, client). */
+  readonly build: string
+  /** `uname -r` of the guest (agent only). */
+  readonly kernel?: string
+  /** Optional abilities, so that a newer side can do without what an older one lacks. */
+  readonly features: readonly string[]
+}
+
+export type Configure = {
+  /** The host's CLOCK_REALTIME in nanoseconds. */
+  readonly timeNs: bigint
+  /** 64 bytes of the host's random source, credited to the guest's. */
+  readonly entropy: Uint8Array
+  readonly hostname: string
+  /** 32 hexadecimal digits for /etc/machine-id, and formatted as a UUID for the boot id users see. */
+  readonly machineId: string
+  readonly resolvConf: string
+  readonly hosts: string
+  /** Tasks the container may have at once. */
+  readonly pidsMax: number
+  /** Capability numbers the container keeps. */
+  readonly capabilities: readonly number[]
+}
+
+export type Configured = {
+  /** Microseconds from the receipt of configure to mounted root, and to the running container. */
+  readonly mountedUs: number
+  readonly readyUs: number
+}
+
+export type ExecRequest = {
+  readonly argv: readonly string[]
+  /** `NAME=value`, complete: the agent adds HOME from passwd if it is missing, nothing else. */
+  readonly env: readonly string[]
+  readonly cwd?: string
+  /** `name|uid[:group|gid]`, looked up in the box's own passwd and group files; absent: root. */
+  readonly user?: string
+  /** Present: a pseudo-terminal of this size on all three streams. */
+  readonly tty?: { readonly rows: number; readonly cols: number }
+  /** True: standard input is a pipe; false: /dev/null. */
+  readonly stdin: boolean
+  /** At expiry the whole process tree gets SIGKILL. */
+  readonly timeoutMs?: number
+  /** Resource number, soft, hard; -1n is infinity. */
+  readonly rlimits?: readonly (readonly [number, bigint, bigint])[]
+}
+
+export type Started = { readonly pid: number }
+
+export type Exited = {
+  /** Exit status 0…255, or the negative number of the signal that ended the process. */
+  readonly code: number
+  readonly timedOut: boolean
+  /** The guest's kernel killed a process of this execution for want of memory. */
+  readonly outOfMemory: boolean
+  readonly durationMs: number
+}
+
+export type FailureKind = (typeof failureKinds)[number]
+
+export type Failure = {
+  readonly kind: FailureKind
+  /** The step that failed: `execve`, `chdir`, `setgroups` … */
+  readonly stage: string
+  readonly errno: number
+  readonly message: string
+}

@@ -69,7 +69,12 @@ export class CofferError extends Error {
 
 /** Whether `value` is a Coffer error, of the given code if one is given. */
 export function isCofferError(value: unknown, code?: ErrorCode): value is CofferError {
-  return typeof value === 'object' && value !== null && brand in value && (code === undefined || Reflect.get(value, 'code') === code)
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    brand in value &&
+    (code === undefined || Reflect.get(value, 'code') === code)
+  )
 }
 
 /** The `code` of a Node system error (`ENOENT`, `EACCES` …), if it is one. */

@@ -34,8 +34,11 @@ export type ExecOptions = {
   readonly user?: string
   /** A pseudo-terminal, of 24 rows and 80 columns unless a size is given. */
   readonly tty?: boolean | { readonly rows: number; readonly cols: number }
-  /** Default `null`: end of file at once. `pipe` gives `execution.stdin`. Anything else is the whole input. */
-  readonly stdin?: 'null' | 'pipe' | Uint8Array | { readonly text: string }
+  /**
+   * Default `null`: end of file at once. `pipe` gives `execution.stdin`. Anything else is the whole input; text that may be
+   * one of these two words is passed as bytes.
+   */
+  readonly stdin?: 'null' | 'pipe' | Uint8Array | string
   /** At expiry the whole process tree is killed and the result says `timedOut`. */
   readonly timeoutMs?: number
   readonly rlimits?: Readonly<Record<string, Rlimit>>
@@ -46,7 +49,10 @@ export type ExecOptions = {
 }
 
 /** One value for both, or each; `'unlimited'` is allowed for both. */
-export type Rlimit = number | 'unlimited' | { readonly soft: number | 'unlimited'; readonly hard: number | 'unlimited' }
+export type Rlimit =
+  | number
+  | 'unlimited'
+  | { readonly soft: number | 'unlimited'; readonly hard: number | 'unlimited' }
 
 /** How a process ended. A non-zero exit is a result, not an error. */
 export type Result = {

@@ -1,0 +1,162 @@
+import { closeSync, openSync } from 'node:fs'
+import { connect, type Socket } from 'node:net'
+import { basename, dirname } from 'node:path'
+import { type CborMap, encodeCbor } from './cbor.ts'
+import { encodeFrame, type Frame, FrameDecoder, ProtocolError } from './frame.ts'
+import type { ExecRequest } from './messages.ts'
+import { parseFailure, parseHello, parseMap } from './parse.ts'
+import { frameTypes, protocolVersion } from './protocol.ts'
+import { ExecutionRefused, RemoteExecution } from './remote-execution.ts'
+
+/** The connection to a box's shim ended: the box stopped or died, or the shim did. The box's exit record tells which. */
+export class SessionLost extends Error {}
+
+/** A client's connection to one box, with any number of executions and requests on it. */
+export class Session implements Disposable {
+  /** Resolves when the connection is over, with the cause if it was not `close`. */
+  readonly closed: Promise<Error | undefined>
+  readonly #socket: Socket
+  readonly #decoder = new FrameDecoder()
+  readonly #hello = Promise.withResolvers<void>()
+  readonly #executions = new Map<number, RemoteExecution>()
+  readonly #requests = new Map<number, PromiseWithResolvers<CborMap>>()
+  #nextStream = 1
+  #failure: Error | undefined
+
+  private constructor(socket: Socket, build: string) {
+    this.#socket = socket
+    this.#hello.promise.catch(() => {})
+    const closed = Promise.withResolvers<Error | undefined>()
+    this.closed = closed.promise
+    let cause: Error | undefined
+    socket.on('error', error => {
+      cause = error
+    })
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk))
+    socket.on('close', () => {
+      this.#fail(new SessionLost('the connection to the box ended', cause === undefined ? {} : { cause }))
+      closed.resolve(cause)
+    })
+    this.#send(
+      encodeFrame(frameTypes.hello, 0, encodeCbor({ protocol: protocolVersion, build, features: [] })),
+    )
+  }
+
+  /** Connects to a shim's socket. Throws the system's error when nobody listens there. */
+  static async connect(path: string, build: string): Promise<Session> {
+    const session = new Session(await connectShort(path), build)
+    await session.#hello.promise
+    return session
+  }
+
+  get isOpen(): boolean {
+    return this.#failure === undefined
+  }
+
+  execute(request: ExecRequest): RemoteExecution {
+    const stream = this.#nextStream++
+    const execution = new RemoteExecution(stream, request, frame => this.#send(frame))
+    if (this.#failure === undefined) this.#executions.set(stream, execution)
+    else execution.fail(this.#failure)
+    return execution
+  }
+
+  /** Asks the shim to carry out `method`. Rejects with `ExecutionRefused` when it refuses, `SessionLost` when it goes away. */
+  request(method: string, parameters: CborMap = {}): Promise<CborMap> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure)
+    const stream = this.#nextStream++
+    const answer = Promise.withResolvers<CborMap>()
+    this.#requests.set(stream, answer)
+    this.#send(encodeFrame(frameTypes.request, stream, encodeCbor({ method, ...parameters })))
+    return answer.promise
+  }
+
+  /** Lets the process end although the connection is open. */
+  unref(): void {
+    this.#socket.unref()
+  }
+
+  ref(): void {
+    this.#socket.ref()
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.destroy()
+  }
+
+  #send(frame: Buffer): void {
+    if (!this.#socket.writable) return
+    if (this.#socket.writableCorked === 0) {
+      this.#socket.cork()
+      process.nextTick(() => this.#socket.uncork())
+    }
+    this.#socket.write(frame)
+  }
+
+  #receive(chunk: Buffer): void {
+    try {
+      for (const frame of this.#decoder.push(chunk)) this.#dispatch(frame)
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#fail(error)
+      this.#socket.destroy(error)
+    }
+  }
+
+  #dispatch(frame: Frame): void {
+    switch (frame.type) {
+      case frameTypes.hello:
+        parseHello(frame.payload)
+        return this.#hello.resolve()
+      case frameTypes.protocolError:
+        throw new ProtocolError('the shim refused our frames')
+      case frameTypes.response:
+        return this.#settle(frame.stream, answer => answer.resolve(parseMap(frame.payload)))
+      case frameTypes.requestFailed:
+        return this.#settle(frame.stream, answer =>
+          answer.reject(new ExecutionRefused(parseFailure(frame.payload))),
+        )
+      default:
+        return this.#toExecution(frame)
+    }
+  }
+
+  #toExecution(frame: Frame): void {
+    const execution = this.#executions.get(frame.stream)
+    if (execution === undefined)
+      throw new ProtocolError(`a frame on stream ${frame.stream}, which is not open`)
+    execution.receive(frame)
+    if (execution.isFinished) this.#executions.delete(frame.stream)
+  }
+
+  #settle(stream: number, settle: (answer: PromiseWithResolvers<CborMap>) => void): void {
+    const answer = this.#requests.get(stream)
+    this.#requests.delete(stream)
+    if (answer !== undefined) settle(answer)
+  }
+
+  #fail(error: Error): void {
+    if (this.#failure !== undefined) return
+    this.#failure = error
+    this.#hello.reject(error)
+    for (const execution of this.#executions.values()) execution.fail(error)
+    for (const answer of this.#requests.values()) answer.reject(error)
+    this.#executions.clear()
+    this.#requests.clear()
+  }
+}
+
+/** unix(7) allows a socket path of 107 bytes; through a descriptor of its directory every path is short. */
+async function connectShort(path: string): Promise<Socket> {
+  const directory = openSync(dirname(path), 'r')
+  try {
+    const socket = connect(`/proc/self/fd/${directory}/${basename(path)}`)
+    await new Promise<void>((resolve, reject) => {
+      socket.once('connect', resolve)
+      socket.once('error', reject)
+    })
+    return socket
+  } finally {
+    closeSync(directory)
+  }
+}

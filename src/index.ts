@@ -1,0 +1,15 @@
+/** The public API of Coffer. */
+export { CofferError, type ErrorCode, errorCodes, isCofferError } from './errors.ts'
+export type { Box } from './runtime/box.ts'
+export type { Execution } from './runtime/execution.ts'
+export type {
+  BoxInfo,
+  BoxOptions,
+  BoxStatus,
+  ExecOptions,
+  Result,
+  Rlimit,
+  StartOptions,
+} from './runtime/options.ts'
+export type { Output } from './runtime/output.ts'
+export { Runtime, type RuntimeOptions } from './runtime/runtime.ts'

@@ -1,0 +1,88 @@
+import { spawn } from 'node:child_process'
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import { CofferError } from '../errors.ts'
+import { type Launch, launchFile, shimFiles } from '../shim/launch.ts'
+import type { ShimReport } from '../shim/report.ts'
+import { writeFileAtomic } from '../state/atomic-file.ts'
+import type { Home } from '../state/home.ts'
+
+/** The starter's hold on a shim. While it is not released, its hang-up, however it happens, ends an attached box. */
+export class ShimProcess implements Disposable {
+  /** Resolves at the first line of the shim; its clients can connect then. Rejects when it ends without. */
+  readonly listening: Promise<void>
+  /** Resolves when the box is ready. Rejects when the shim ends without. */
+  readonly ready: Promise<Extract<ShimReport, { state: 'ready' }>['timings']>
+  readonly #socket: Socket
+
+  private constructor(socket: Socket) {
+    this.#socket = socket
+    const listening = Promise.withResolvers<void>()
+    const ready = Promise.withResolvers<Extract<ShimReport, { state: 'ready' }>['timings']>()
+    this.listening = listening.promise
+    this.ready = ready.promise
+    listening.promise.catch(() => {})
+    ready.promise.catch(() => {})
+    let text = ''
+    socket.setEncoding('utf8')
+    socket.on('data', (chunk: string) => {
+      text += chunk
+      for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n')) {
+        const report: ShimReport = JSON.parse(text.slice(0, end))
+        text = text.slice(end + 1)
+        if (report.state === 'listening') listening.resolve()
+        else ready.resolve(report.timings)
+      }
+    })
+    socket.on('error', () => {})
+    socket.on('close', () => {
+      listening.reject(new Error('the shim ended'))
+      ready.reject(new Error('the shim ended'))
+    })
+  }
+
+  /** Starts the shim for the box in `directory`. Throws `engine_unavailable` when no process can be made. */
+  static async spawn(home: Home, directory: string, launch: Launch): Promise<ShimProcess> {
+    writeFileAtomic(join(directory, launchFile), JSON.stringify(launch))
+    const cache = join(home.path, 'cache')
+    mkdirSync(cache, { recursive: true, mode: 0o700 })
+    const log = openSync(join(directory, shimFiles.log), 'w', 0o600)
+    try {
+      // Its own session: a Ctrl-C at the terminal of the starter is not meant for it.
+      const child = spawn(process.execPath, [...nodeOptions, shimMain, directory, launch.build], {
+        stdio: ['ignore', log, log, 'pipe'],
+        detached: true,
+        cwd: '/',
+        env: { NODE_COMPILE_CACHE: cache },
+      })
+      await new Promise<void>((resolve, reject) => {
+        child.once('spawn', resolve)
+        child.once('error', cause =>
+          reject(new CofferError('engine_unavailable', `cannot start the shim: ${cause.message}`, { cause })),
+        )
+      })
+      // Neither the process nor its socket keeps the starter's event loop alive: what waits for them does.
+      child.unref()
+      const socket = child.stdio[3] as unknown as Socket
+      return new ShimProcess(socket)
+    } finally {
+      closeSync(log)
+    }
+  }
+
+  /** From now on the shim does not keep this process alive. */
+  unref(): void {
+    this.#socket.unref()
+  }
+
+  [Symbol.dispose](): void {
+    this.#socket.destroy()
+  }
+}
+
+const isSource = import.meta.filename.endsWith('.ts')
+const shimMain = join(import.meta.dirname, '..', 'shim', isSource ? 'main.ts' : 'main.js')
+
+// A shim relays; what it holds is bounded by the windows. Small heaps keep it at a third of what Node takes otherwise.
+const nodeOptions = ['--max-semi-space-size=1', '--max-old-space-size=128', '--no-warnings']

@@ -1,0 +1,119 @@
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { ensureBaseDisk } from '../disk/base-disk.ts'
+import { createOverlay } from '../disk/qcow2.ts'
+import { CofferError, systemErrorCode } from '../errors.ts'
+import { ensureImage } from '../image/images.ts'
+import type { Home } from '../state/home.ts'
+import { packageVersion } from '../version.ts'
+import { chooseAccelerator } from '../vm/accelerator.ts'
+import { findComponents } from '../vm/components.ts'
+import { blockDeviceBytes, type MachineSpec } from '../vm/machine.ts'
+import { ensureTemplate } from '../vm/template.ts'
+import type { BoxConfig } from './box-config.ts'
+import { crashError, readCrashReport } from './crash-report.ts'
+import { guestConfiguration } from './guest-configuration.ts'
+import type { StartOptions } from './options.ts'
+import { ShimProcess } from './shim-process.ts'
+
+export type BoxPlace = {
+  readonly home: Home
+  readonly id: string
+  /** How messages name the box: its name, else its id. */
+  readonly label: string
+  readonly directory: string
+  readonly config: BoxConfig
+}
+
+/**
+ * Starts a box that does not run; the caller holds its lock. Returns when commands can be run in it.
+ * Throws `engine_unavailable` with a crash report, `config_error` for a component that is missing, `storage_error` for a full
+ * disk; nothing of the attempt then stays but its logs.
+ */
+export async function startBox(place: BoxPlace, options: StartOptions): Promise<ShimProcess> {
+  const { home, config, directory } = place
+  // 1. What every box of this kind shares.
+  const components = findComponents()
+  const { accelerator } = await chooseAccelerator(home, components.qemu)
+  const spec: MachineSpec = { accelerator, cpus: config.cpus, memoryMib: config.memoryMib }
+  const shared = await guardStorage(place, async () => ({
+    image: await ensureImage(home, config.image, components.busybox, options),
+    diskBase: await ensureBaseDisk(home, components.makeExt4, config.diskMib, options.signal),
+    template: await ensureTemplate(home, components, spec, options),
+  }))
+  // 2. What is this box's own.
+  const disk = join(directory, 'disk.qcow2')
+  const isFirstStart = !existsSync(disk)
+  options.onProgress?.({ step: 'starting the box' })
+  try {
+    await guardStorage(place, () => {
+      mkdirSync(directory, { recursive: true, mode: 0o700 })
+      if (isFirstStart) createOverlay(disk, { virtualBytes: blockDeviceBytes, backingPath: shared.diskBase })
+    })
+    // 3. The shim, which starts the VM.
+    const shim = await guardStorage(place, () =>
+      ShimProcess.spawn(home, directory, {
+        boxId: place.id,
+        build: packageVersion(),
+        detach: config.detach,
+        spec,
+        qemu: components.qemu,
+        bubblewrap: components.bubblewrap,
+        templateDirectory: shared.template.directory,
+        image: shared.image.path,
+        disk,
+        diskBase: shared.diskBase,
+        guest: guestConfiguration(config),
+      }),
+    )
+    await waitUntilReady(place, shim, options.signal)
+    return shim
+  } catch (error) {
+    if (isFirstStart) rmSync(disk, { force: true })
+    throw error
+  }
+}
+
+async function waitUntilReady(
+  place: BoxPlace,
+  shim: ShimProcess,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  // Disposing hangs up, which ends an attached shim; a detached one is not ready yet and ends just so when its start is given up.
+  const abort = (): void => shim[Symbol.dispose]()
+  signal?.addEventListener('abort', abort, { once: true })
+  try {
+    await shim.ready
+  } catch {
+    shim[Symbol.dispose]()
+    if (signal?.aborted)
+      throw new CofferError('aborted', `the start of box ${place.label} was given up`, {
+        cause: signal.reason,
+      })
+    throw crashError(`cannot start box ${place.label}`, readCrashReport(place.directory))
+  } finally {
+    signal?.removeEventListener('abort', abort)
+  }
+}
+
+async function guardStorage<T>(place: BoxPlace, action: () => T | Promise<T>): Promise<T> {
+  try {
+    return await action()
+  } catch (error) {
+    const code = systemErrorCode(error)
+    if (code === 'ENOSPC' || code === 'EDQUOT')
+      throw new CofferError(
+        'storage_error',
+        `cannot start box ${place.label}: no space left in ${place.home.path}`,
+        {
+          hint: 'Free some space there, or use a home on another disk (--home).',
+          cause: error,
+        },
+      )
+    if (code === 'EACCES' || code === 'EROFS' || code === 'ENOENT')
+      throw new CofferError('storage_error', `cannot start box ${place.label}: ${(error as Error).message}`, {
+        cause: error,
+      })
+    throw error
+  }
+}

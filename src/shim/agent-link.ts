@@ -1,0 +1,121 @@
+import { randomBytes } from 'node:crypto'
+import type { Socket } from 'node:net'
+import { encodeCbor } from '../guest/cbor.ts'
+import { encodeFrame, type Frame, FrameDecoder, ProtocolError } from '../guest/frame.ts'
+import type { Configured, Failure } from '../guest/messages.ts'
+import { parseConfigured, parseFailure, parseMap, text } from '../guest/parse.ts'
+import { frameTypes } from '../guest/protocol.ts'
+import type { GuestConfiguration } from './launch.ts'
+
+/** The guest refused its configuration: a mount failed, an image is broken. */
+export class ConfigureError extends Error {
+  readonly failure: Failure
+  constructor(failure: Failure) {
+    super(`${failure.stage}: ${failure.message}`)
+    this.failure = failure
+  }
+}
+
+export type AgentEvents = {
+  onFrame(frame: Frame): void
+  /** The guest broke the protocol, or its side of the channel is gone. */
+  onFailure(error: Error): void
+  onDrain(): void
+}
+
+/** The shim's end of the channel to the agent. What comes from here is hostile. */
+export class AgentLink {
+  readonly #socket: Socket
+  readonly #events: AgentEvents
+  readonly #decoder = new FrameDecoder()
+  readonly #configured = Promise.withResolvers<Configured>()
+  readonly #requests = new Map<number, PromiseWithResolvers<void>>()
+  #nextRequest = 0x80000001
+
+  constructor(socket: Socket, events: AgentEvents) {
+    this.#socket = socket
+    this.#events = events
+    this.#configured.promise.catch(() => {})
+    socket.on('data', (chunk: Buffer) => this.#receive(chunk))
+    socket.on('close', () => this.#fail(new Error('the channel to the guest closed')))
+    socket.on('drain', () => events.onDrain())
+  }
+
+  /** True when QEMU takes bytes slower than they come: what feeds this link must pause until `onDrain`. */
+  get isCongested(): boolean {
+    return this.#socket.writableNeedDrain
+  }
+
+  /** Resolves when the container runs. Throws `ConfigureError` when the guest cannot set it up. */
+  configure(guest: GuestConfiguration): Promise<Configured> {
+    const timeNs = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n
+    const payload = encodeCbor({ ...guest, timeNs, entropy: randomBytes(64) })
+    this.send(encodeFrame(frameTypes.configure, 0, payload))
+    return this.#configured.promise
+  }
+
+  /** Asks the agent to carry out `method`; resolves when it says that it did. */
+  request(method: string, parameters: Record<string, number> = {}): Promise<void> {
+    const id = this.#nextRequest++
+    const waiter = Promise.withResolvers<void>()
+    this.#requests.set(id, waiter)
+    this.send(encodeFrame(frameTypes.request, id, encodeCbor({ method, ...parameters })))
+    return waiter.promise
+  }
+
+  send(frame: Buffer): void {
+    if (this.#socket.writable) this.#socket.write(frame)
+  }
+
+  pause(): void {
+    this.#socket.pause()
+  }
+
+  resume(): void {
+    this.#socket.resume()
+  }
+
+  #receive(chunk: Buffer): void {
+    try {
+      for (const frame of this.#decoder.push(chunk)) this.#dispatch(frame)
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error
+      this.#socket.destroy()
+      this.#fail(error)
+    }
+  }
+
+  #dispatch(frame: Frame): void {
+    switch (frame.type) {
+      // Said again when the agent sees a new connection; the template was built with an agent we know.
+      case frameTypes.hello:
+        return
+      case frameTypes.configured:
+        return this.#configured.resolve(parseConfigured(frame.payload))
+      case frameTypes.configureFailed:
+        return this.#configured.reject(new ConfigureError(parseFailure(frame.payload)))
+      case frameTypes.protocolError:
+        throw new ProtocolError(`the agent refused our frames: ${text(parseMap(frame.payload), 'message')}`)
+      case frameTypes.response:
+        return this.#settle(frame, waiter => waiter.resolve())
+      case frameTypes.requestFailed:
+        return this.#settle(frame, waiter => waiter.reject(new Error(parseFailure(frame.payload).message)))
+      default:
+        return this.#events.onFrame(frame)
+    }
+  }
+
+  #settle(frame: Frame, settle: (waiter: PromiseWithResolvers<void>) => void): void {
+    const waiter = this.#requests.get(frame.stream)
+    if (waiter === undefined) throw new ProtocolError('an answer nobody asked for')
+    this.#requests.delete(frame.stream)
+    settle(waiter)
+  }
+
+  #fail(error: Error): void {
+    this.#configured.reject(error)
+    for (const waiter of this.#requests.values()) waiter.reject(error)
+    this.#requests.clear()
+    this.#events.onFailure(error)
+  }
+}

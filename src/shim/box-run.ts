@@ -1,0 +1,237 @@
+import { closeSync, openSync, rmSync } from 'node:fs'
+import { createServer, type Server } from 'node:net'
+import { join } from 'node:path'
+import type { CborMap } from '../guest/cbor.ts'
+import { type Frame, ProtocolError } from '../guest/frame.ts'
+import { integer, text } from '../guest/parse.ts'
+import { protocolVersion } from '../guest/protocol.ts'
+import { ConsoleLog } from '../vm/console.ts'
+import { jailPaths, machineArguments, machineDevices } from '../vm/machine.ts'
+import { Qmp, type QmpEvent } from '../vm/qmp.ts'
+import { Vmm, type VmmExit } from '../vm/vmm.ts'
+import { AgentLink, ConfigureError } from './agent-link.ts'
+import { type ExitCause, type ExitRecord, writeExitRecord } from './exit-file.ts'
+import { type Launch, shimFiles } from './launch.ts'
+import { Relay } from './relay.ts'
+
+/** The guest must be ready this long after its VM was spawned; a restore takes a hundredth of it. */
+const readyDeadlineMs = 30_000
+/** What a guest gets to flush its disk when nobody is left to say how long to wait. */
+const orphanGraceMs = 3_000
+/** Beyond the grace, for unmounting and powering off. */
+const powerOffMs = 5_000
+
+export type Timings = {
+  readonly resumedMs: number
+  readonly configuredMs: number
+  readonly guestMountedUs: number
+  readonly guestReadyUs: number
+}
+
+/** One run of one box: its VMM, its clients, and the one way it ends. */
+export class BoxRun {
+  readonly #launch: Launch
+  readonly #directory: string
+  readonly #vmm: Vmm
+  readonly #console: ConsoleLog
+  readonly #qmp: Qmp
+  readonly #agent: AgentLink
+  readonly #relay: Relay
+  readonly #server: Server
+  readonly #startedAt = performance.now()
+  readonly #resumed = Promise.withResolvers<void>()
+  readonly #broken = Promise.withResolvers<never>()
+  /** The first cause wins: what follows from it is not news. */
+  #cause: { readonly cause: ExitCause; readonly message: string } | undefined
+  #guestReset = false
+
+  private constructor(launch: Launch, directory: string, vmm: Vmm) {
+    this.#launch = launch
+    this.#directory = directory
+    this.#vmm = vmm
+    this.#console = new ConsoleLog(vmm.console, join(directory, shimFiles.console))
+    this.#qmp = new Qmp(vmm.qmp, event => this.#onQmpEvent(event))
+    this.#agent = new AgentLink(vmm.agent, {
+      onFrame: frame => this.#onAgentFrame(frame),
+      onFailure: error => this.#onAgentFailure(error),
+      onDrain: () => this.#relay.resume(),
+    })
+    const hello = { protocol: protocolVersion, build: launch.build, features: [] }
+    this.#relay = new Relay(this.#agent, hello, parameters => this.#request(parameters))
+    this.#server = createServer(socket => this.#relay.accept(socket))
+    this.#resumed.promise.catch(() => {})
+    this.#broken.promise.catch(() => {})
+  }
+
+  /** Spawns the VMM and takes clients. Throws when either cannot be done; nothing then stays. */
+  static async begin(launch: Launch, directory: string): Promise<BoxRun> {
+    const vmm = await Vmm.spawn({
+      bubblewrap: launch.bubblewrap,
+      qemu: launch.qemu,
+      arguments: machineArguments(launch.spec, { kind: 'restore' }),
+      grants: {
+        readOnly: [
+          { from: launch.templateDirectory, to: '/template' },
+          { from: launch.image, to: jailPaths.image },
+          { from: launch.diskBase, to: jailPaths.diskBase },
+        ],
+        readWrite: [{ from: launch.disk, to: jailPaths.disk }],
+        devices: machineDevices(launch.spec.accelerator),
+      },
+    })
+    const run = new BoxRun(launch, directory, vmm)
+    try {
+      await listen(run.#server, directory)
+    } catch (error) {
+      await vmm.kill()
+      throw error
+    }
+    return run
+  }
+
+  /** Resolves when the container runs. Throws after having ended the run: death, deadline, refusal, whichever came first. */
+  async ready(): Promise<Timings> {
+    const deadline = Promise.withResolvers<never>()
+    const timer = setTimeout(
+      () => deadline.reject(new Error(`the guest was not ready within ${readyDeadlineMs / 1000} s`)),
+      readyDeadlineMs,
+    )
+    const died = this.#vmm.exited.then(exit => {
+      throw new Error(describeExit(exit))
+    })
+    try {
+      return await Promise.race([this.#configure(), died, deadline.promise, this.#broken.promise])
+    } catch (error) {
+      const message =
+        error instanceof ConfigureError
+          ? `the guest could not set up the container: ${error.message}`
+          : String(error instanceof Error ? error.message : error)
+      this.#cause ??= { cause: 'not_ready', message }
+      await this.finish()
+      throw error
+    } finally {
+      clearTimeout(timer)
+      died.catch(() => {})
+    }
+  }
+
+  /** Shuts the guest down, by force after `graceMs` (at once if it is 0). Resolves when the VMM is gone. */
+  async stop(graceMs: number, cause: ExitCause): Promise<void> {
+    this.#cause ??= {
+      cause,
+      message: cause === 'orphaned' ? 'the process that started the box is gone' : 'the box was stopped',
+    }
+    if (graceMs > 0) {
+      this.#agent.request('shutdown', { graceMs }).catch(() => {})
+      if (await settlesWithin(this.#vmm.exited, graceMs + powerOffMs)) return
+    }
+    if (this.#cause.cause === 'stopped')
+      this.#cause = { cause: 'killed', message: 'the box was ended by force' }
+    await this.#vmm.kill()
+  }
+
+  /** Waits for the end of the VMM, writes the exit record and releases everything. */
+  async finish(): Promise<ExitRecord> {
+    if (this.#cause?.cause === 'not_ready' || this.#cause?.cause === 'protocol') await this.#vmm.kill()
+    const exit = await this.#vmm.exited
+    const record = this.#record(exit)
+    writeExitRecord(join(this.#directory, shimFiles.exit), record)
+    this.#relay.close()
+    this.#server.close()
+    this.#console[Symbol.dispose]()
+    this.#qmp.close()
+    this.#vmm.agent.destroy()
+    return record
+  }
+
+  async #configure(): Promise<Timings> {
+    await this.#qmp.execute('qmp_capabilities')
+    // Events are not sent before that, and the machine may have resumed by then.
+    const { running } = await this.#qmp.execute('query-status')
+    if (!running) await this.#resumed.promise
+    const resumedMs = performance.now() - this.#startedAt
+    const configured = await this.#agent.configure(this.#launch.guest)
+    this.#relay.open()
+    return {
+      resumedMs,
+      configuredMs: performance.now() - this.#startedAt,
+      guestMountedUs: configured.mountedUs,
+      guestReadyUs: configured.readyUs,
+    }
+  }
+
+  async #request(parameters: CborMap): Promise<CborMap> {
+    const method = text(parameters, 'method')
+    switch (method) {
+      case 'ping':
+        return {}
+      case 'stop':
+        await this.stop(integer(parameters, 'graceMs', 0, 24 * 3600_000), 'stopped')
+        return {}
+      default:
+        throw new Error(`the shim knows no method ${method.slice(0, 64)}`)
+    }
+  }
+
+  #onAgentFrame(frame: Frame): void {
+    this.#relay.fromAgent(frame)
+  }
+
+  #onAgentFailure(error: Error): void {
+    if (error instanceof ProtocolError) {
+      this.#cause ??= { cause: 'protocol', message: `the guest broke the protocol: ${error.message}` }
+      void this.#vmm.kill()
+      this.#broken.reject(error)
+    }
+  }
+
+  #onQmpEvent(event: QmpEvent): void {
+    if (event.event === 'RESUME') this.#resumed.resolve()
+    if (event.event === 'SHUTDOWN' && event.data['reason'] === 'guest-reset') this.#guestReset = true
+  }
+
+  #record(exit: VmmExit): ExitRecord {
+    const { cause, message } = this.#cause ?? this.#unasked(exit)
+    return { cause, message, exitCode: exit.code, signal: exit.signal, stderr: exit.stderr, atMs: Date.now() }
+  }
+
+  #unasked(exit: VmmExit): { cause: ExitCause; message: string } {
+    if (exit.code !== 0) return { cause: 'vm_died', message: describeExit(exit) }
+    if (this.#guestReset) return { cause: 'vm_died', message: "the guest's kernel restarted the machine" }
+    return { cause: 'guest_shutdown', message: 'the guest powered off' }
+  }
+
+  /** Ends the box because its owner is gone. */
+  orphan(): Promise<void> {
+    return this.stop(orphanGraceMs, 'orphaned')
+  }
+}
+
+function describeExit(exit: VmmExit): string {
+  if (exit.signal !== undefined) return `QEMU was ended by signal ${exit.signal}`
+  return `QEMU ended with exit code ${exit.code}`
+}
+
+async function listen(server: Server, directory: string): Promise<void> {
+  // A socket path has 107 bytes at most (unix(7)); through a descriptor of its directory it is always short.
+  const descriptor = openSync(directory, 'r')
+  rmSync(join(directory, shimFiles.socket), { force: true })
+  server.on('close', () => closeSync(descriptor))
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(`/proc/self/fd/${descriptor}/${shimFiles.socket}`, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+async function settlesWithin(task: Promise<unknown>, timeoutMs: number): Promise<boolean> {
+  const timer = Promise.withResolvers<boolean>()
+  const handle = setTimeout(() => timer.resolve(false), timeoutMs)
+  try {
+    return await Promise.race([task.then(() => true), timer.promise])
+  } finally {
+    clearTimeout(handle)
+  }
+}

@@ -1,0 +1,119 @@
+import { execFile } from 'node:child_process'
+import { accessSync, constants, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { CofferError } from '../errors.ts'
+import { writeFileAtomic } from '../state/atomic-file.ts'
+import { type Home, temporaryPath } from '../state/home.ts'
+import { hostBootId } from '../state/process-identity.ts'
+import { probeFirmware, probeGuestStatus } from './probe-guest.ts'
+
+export const accelerators = ['kvm', 'tcg'] as const
+
+/** `kvm`: the host's hardware virtualisation. `tcg`: QEMU's software emulation, which needs nothing of the host. */
+export type Accelerator = (typeof accelerators)[number]
+
+export type AcceleratorChoice = { readonly accelerator: Accelerator; readonly reason: string }
+
+const kvmDevice = '/dev/kvm'
+const probeDeadlineMs = 2_000
+
+/**
+ * The accelerator for this host: `COFFER_ACCEL` if it is `kvm` or `tcg`, else KVM where a guest was seen to run with it. The answer is kept
+ * until the host boots again or QEMU changes. Throws `config_error` for another value of `COFFER_ACCEL`.
+ */
+export async function chooseAccelerator(home: Home, qemu: string): Promise<AcceleratorChoice> {
+  const wanted = process.env['COFFER_ACCEL'] || 'auto'
+  const forced = accelerators.find(known => known === wanted)
+  if (forced !== undefined) return { accelerator: forced, reason: `COFFER_ACCEL is ${forced}` }
+  if (wanted !== 'auto')
+    throw new CofferError('config_error', `COFFER_ACCEL is ${wanted}`, {
+      hint: 'Use auto, kvm or tcg, or unset it.',
+    })
+  const missing = kvmProblem()
+  if (missing !== undefined) return { accelerator: 'tcg', reason: missing }
+  const path = join(home.path, 'accelerator.json')
+  const key = probeKey(qemu)
+  const cached = readCache(path, key)
+  if (cached !== undefined) return cached
+  const choice = await probeKvm(home, qemu)
+  writeFileAtomic(path, JSON.stringify({ key, ...choice }))
+  return choice
+}
+
+/** What rules KVM out without a try. */
+function kvmProblem(): string | undefined {
+  try {
+    accessSync(kvmDevice, constants.R_OK | constants.W_OK)
+    return undefined
+  } catch (error) {
+    const denied = error instanceof Error && 'code' in error && error.code === 'EACCES'
+    return denied ? `no permission for ${kvmDevice} (join the group kvm)` : `${kvmDevice} is not there`
+  }
+}
+
+/** That `/dev/kvm` opens proves nothing: some clouds offer one that runs no stock kernel. A small guest in long mode tells. */
+async function probeKvm(home: Home, qemu: string): Promise<AcceleratorChoice> {
+  const firmware = temporaryPath(home, 'probe')
+  writeFileSync(firmware, probeFirmware(), { mode: 0o600 })
+  try {
+    const outcome = await runProbe(qemu, firmware)
+    if (outcome === undefined) return { accelerator: 'kvm', reason: 'a guest ran with KVM' }
+    return { accelerator: 'tcg', reason: `${kvmDevice} is there but runs no guest: ${outcome}` }
+  } finally {
+    rmSync(firmware, { force: true })
+  }
+}
+
+/** Undefined when the guest came to its end, else what happened instead. */
+function runProbe(qemu: string, firmware: string): Promise<string | undefined> {
+  const machine = [
+    '-M',
+    'q35',
+    '-accel',
+    'kvm',
+    '-cpu',
+    'host',
+    '-m',
+    '16M',
+    '-nodefaults',
+    '-no-user-config',
+  ]
+  const guest = [
+    '-display',
+    'none',
+    '-no-reboot',
+    '-bios',
+    firmware,
+    '-device',
+    'isa-debug-exit,iobase=0xf4,iosize=1',
+  ]
+  return new Promise(resolve => {
+    const options = { timeout: probeDeadlineMs, killSignal: 'SIGKILL', env: {} } as const
+    execFile(qemu, [...machine, ...guest], options, (error, _stdout, stderr) => {
+      if (error?.code === probeGuestStatus) resolve(undefined)
+      else if (error?.killed) resolve(`it did not come up within ${probeDeadlineMs / 1000} s`)
+      else
+        resolve(
+          stderr.trim().split('\n')[0] || `QEMU ended with ${error?.signal ?? error?.code ?? 'no word'}`,
+        )
+    })
+  })
+}
+
+function probeKey(qemu: string): string {
+  const { size, mtimeNs } = statSync(qemu, { bigint: true })
+  return `${hostBootId()}:${qemu}:${size}:${mtimeNs}`
+}
+
+function readCache(path: string, key: string): AcceleratorChoice | undefined {
+  try {
+    const { key: cachedKey, accelerator, reason } = JSON.parse(readFileSync(path, 'utf8'))
+    const known = accelerators.find(name => name === accelerator)
+    return cachedKey === key && known !== undefined
+      ? { accelerator: known, reason: String(reason) }
+      : undefined
+  } catch {
+    // Not there, or torn: it is asked again.
+    return undefined
+  }
+}

@@ -145,10 +145,13 @@ export class BoxRun {
   }
 
   async #configure(): Promise<Timings> {
-    await this.#qmp.execute('qmp_capabilities')
-    // Events are not sent before that, and the machine may have resumed by then.
-    const { running } = await this.#qmp.execute('query-status')
-    if (!running) await this.#resumed.promise
+    // Sent at once and carried out in order. The machine was saved running, so it runs when it is loaded.
+    await Promise.all([
+      this.#qmp.execute('qmp_capabilities'),
+      this.#qmp.execute('migrate-set-capabilities', { capabilities: [{ capability: 'x-ignore-shared', state: true }] }),
+      this.#qmp.execute('migrate-incoming', { uri: `file:${jailPaths.device}` }),
+      this.#resumed.promise,
+    ])
     const resumedMs = performance.now() - this.#startedAt
     const configured = await this.#agent.configure(this.#launch.guest)
     this.#relay.open()

@@ -116,6 +116,6 @@ const diskBacking = [
 function bootSource(mode: MachineMode): string[] {
   if (mode.kind === 'boot')
     return ['-kernel', jailPaths.kernel, '-initrd', jailPaths.initramfs, '-append', kernelCommandLine]
-  // The capability must be set before the stream is read; as a global it needs no round trip over QMP.
-  return ['-global', 'migration.x-ignore-shared=on', '-incoming', `file:${jailPaths.device}`]
+  // What to restore is said over QMP, after the capability without which the memory file would be overwritten.
+  return ['-incoming', 'defer']
 }

@@ -10,6 +10,7 @@ export type QmpCommands = {
   cont: { arguments: undefined; return: unknown }
   quit: { arguments: undefined; return: unknown }
   migrate: { arguments: { uri: string }; return: unknown }
+  'migrate-incoming': { arguments: { uri: string }; return: unknown }
   'query-migrate': { arguments: undefined; return: { status?: string; 'error-desc'?: string } }
   'migrate-set-capabilities': {
     arguments: { capabilities: readonly { capability: string; state: boolean }[] }

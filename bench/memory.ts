@@ -1,0 +1,76 @@
+/** Memory of the processes of idle boxes: what each has for itself, and its fair share of what it shares. */
+import { readdirSync, readFileSync } from 'node:fs'
+import { boxOptions, openBenchRuntime } from './engine.ts'
+import { figure, printFigures, timed } from './report.ts'
+
+await using bench = await openBenchRuntime()
+const one = await measure(1)
+const ten = await measure(10)
+printFigures('memory', [...one.figures, ...ten.figures], {
+  'start of 10 boxes at once (ms)': Math.round(ten.startMs),
+})
+
+async function measure(count: number): Promise<{ figures: ReturnType<typeof figure>[]; startMs: number }> {
+  const boxes = await Promise.all(
+    Array.from({ length: count }, () => bench.runtime.create({ ...boxOptions })),
+  )
+  const startMs = await timed(() => Promise.all(boxes.map(box => box.run('true'))))
+  const samples = {
+    qemuPrivate: [],
+    qemuShare: [],
+    shimPrivate: [],
+    shimShare: [],
+    jailPrivate: [],
+  } as Record<string, number[]>
+  for (const box of boxes) {
+    const shim = (await box.info()).pid ?? 0
+    const jail = childrenOf(shim)
+    const qemu = jail.flatMap(childrenOf)
+    for (const pid of qemu) sample(samples, 'qemu', pid)
+    sample(samples, 'shim', shim)
+    samples['jailPrivate']?.push(jail.reduce((sum, pid) => sum + memoryOf(pid).privateMb, 0))
+  }
+  for (const box of boxes) await bench.runtime.remove(box.id, { force: true })
+  const name = (what: string): string => `${count} idle, ${what}`
+  return {
+    startMs,
+    figures: [
+      figure(name('QEMU private'), 'MB', samples['qemuPrivate'] ?? []),
+      figure(name('QEMU proportional'), 'MB', samples['qemuShare'] ?? []),
+      figure(name('shim private'), 'MB', samples['shimPrivate'] ?? []),
+      figure(name('shim proportional'), 'MB', samples['shimShare'] ?? []),
+      figure(name('jail private'), 'MB', samples['jailPrivate'] ?? []),
+    ],
+  }
+}
+
+function sample(samples: Record<string, number[]>, process: string, pid: number): void {
+  const { privateMb, shareMb } = memoryOf(pid)
+  samples[`${process}Private`]?.push(privateMb)
+  samples[`${process}Share`]?.push(shareMb)
+}
+
+function memoryOf(pid: number): { privateMb: number; shareMb: number } {
+  const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
+  const kilobytes = (field: string): number =>
+    Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(rollup)?.[1] ?? 0)
+  const privateKb = kilobytes('Private_Clean') + kilobytes('Private_Dirty')
+  return { privateMb: (privateKb * 1024) / 1e6, shareMb: (kilobytes('Pss') * 1024) / 1e6 }
+}
+
+function childrenOf(pid: number): number[] {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name))
+    .map(Number)
+    .filter(other => parentOf(other) === pid)
+}
+
+function parentOf(pid: number): number | undefined {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1])
+  } catch {
+    // It ended between the listing and the look.
+    return undefined
+  }
+}

@@ -23,7 +23,7 @@ export function figure(name: string, unit: string, samples: readonly number[]): 
     p50: at(0.5),
     p95: at(0.95),
     p99: at(0.99),
-    least: at(0),
+    least: sorted[0] ?? Number.NaN,
     most: at(1),
   }
 }

@@ -75,7 +75,7 @@ async function coldBoot(): Promise<void> {
       components.qemu,
       ['-nodefaults', '-display', 'none', '-no-reboot', ...machine, ...source, ...port, ...disks],
       {
-        stdio: ['ignore', 'pipe', 'inherit'],
+        stdio: ['pipe', 'pipe', 'inherit'],
       },
     )
     await new Promise<void>((resolve, reject) => {

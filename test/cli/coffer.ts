@@ -26,7 +26,7 @@ export type Coffer = {
 export function cofferForThisFile(): Coffer {
   const home = mkdtempSync(join(tmpdir(), 'coffer-cli-'))
   const start = (words: readonly string[], env?: NodeJS.ProcessEnv) =>
-    spawn(process.execPath, [program, ...words], {
+    spawn(program, words, {
       env: { ...process.env, COFFER_HOME: home, NO_COLOR: '1', ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
     })

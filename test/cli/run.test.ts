@@ -80,6 +80,11 @@ test('environment, directory and user reach the command', async () => {
   assert.equal(stdout, '1 2|from here|/tmp|1000||\n', stderr)
 })
 
+test('an option of the command that Node has too is the command’s', async () => {
+  const { code, stdout } = await coffer.run(['run', '--', 'echo', '--env-file', '/no/such/file', '--help'])
+  assert.deepEqual([code, stdout], [0, '--env-file /no/such/file --help\n'])
+})
+
 test('with -i standard input is passed on, byte for byte', async () => {
   const input = randomBytes(3 * 1024 * 1024 + 1)
   const { code, bytes } = await coffer.run(['run', '-i', '--', 'cat'], input)

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { cofferForThisFile, exitCode } from './coffer.ts'
 
 const coffer = cofferForThisFile()
@@ -13,12 +13,13 @@ function startOnTerminal(script: string) {
     env: {
       ...process.env,
       COFFER_HOME: coffer.home,
-      COFFER: `${process.execPath} ${launcher}`,
+      COFFER: launcher,
       SHELL: '/bin/sh',
       TERM: 'xterm',
     },
     stdio: ['pipe', 'pipe', 'inherit'],
   })
+  after(() => child.kill())
   const code = exitCode(child)
   let screen = ''
   child.stdout.setEncoding('utf8').on('data', text => {
@@ -49,7 +50,7 @@ test('run -it is a terminal: its size, its name, job control, and the exit code'
   timeout: 120_000,
 }, async () => {
   const terminal = startOnTerminal('stty rows 33 cols 99; $COFFER run -it; exit $?')
-  await terminal.sees(/# $/)
+  await terminal.sees(/# /)
   terminal.type('tty; stty size; echo "term=$TERM"\r')
   await terminal.sees(/\/dev\/pts\/\d+\s+33 99\s+term=xterm/)
   // The key, not the signal: the terminal inside makes a signal of it, and our process must not.
@@ -81,7 +82,7 @@ test('the terminal has its own mode back, also after a signal', { timeout: 120_0
 
 test('a shell is what run gives on a terminal when no command is named', { timeout: 120_000 }, async () => {
   const terminal = startOnTerminal('$COFFER run')
-  await terminal.sees(/# $/)
+  await terminal.sees(/# /)
   terminal.type('exit 4\r')
   assert.equal((await terminal.ends()).code, 4)
 })

@@ -1,0 +1,31 @@
+import type { Command } from 'commander'
+import type { BoxOptions } from '../runtime/options.ts'
+import { parseCount, parseSizeMib } from './size.ts'
+
+/** What a box is made of: the flags that `run` and `create` have in common. */
+export type BoxShape = {
+  readonly name?: string
+  readonly hostname?: string
+  readonly cpus?: number
+  readonly memory?: number
+  readonly disk?: number
+}
+
+export function addBoxOptions(command: Command): Command {
+  return command
+    .option('--name <NAME>', 'name of the box, unique in its home')
+    .option('--hostname <NAME>', 'host name inside the box')
+    .option('--cpus <COUNT>', 'virtual processors', parseCount)
+    .option('--memory <SIZE>', 'memory: 512, 512m, 1g; MiB without a unit', parseSizeMib)
+    .option('--disk <SIZE>', 'size of the writable disk; MiB without a unit', parseSizeMib)
+}
+
+export function boxOptions(shape: BoxShape, image: string | undefined): BoxOptions {
+  return {
+    ...(image === undefined ? {} : { image }),
+    ...(shape.hostname === undefined ? {} : { hostname: shape.hostname }),
+    ...(shape.cpus === undefined ? {} : { cpus: shape.cpus }),
+    ...(shape.memory === undefined ? {} : { memoryMib: shape.memory }),
+    ...(shape.disk === undefined ? {} : { diskMib: shape.disk }),
+  }
+}

@@ -1,0 +1,51 @@
+import type { Command } from 'commander'
+import { addBoxOptions, type BoxShape, boxOptions } from '../box-options.ts'
+import { type Context, type GlobalOptions, withRuntime } from '../context.ts'
+import { readEnvironment } from '../environment.ts'
+import { collect } from '../process-options.ts'
+
+type Options = GlobalOptions &
+  BoxShape & {
+    readonly env?: readonly string[]
+    readonly envFile?: readonly string[]
+    readonly workdir?: string
+    readonly user?: string
+  }
+
+export function addCreate(program: Command, context: Context): void {
+  const command = program
+    .command('create')
+    .summary('make a box without starting it')
+    .description(
+      'Makes a box and prints its id. It starts with `coffer start` or with the first `coffer exec`.',
+    )
+    .usage('[options] [IMAGE]')
+    .argument('[IMAGE]')
+  addBoxOptions(command)
+    .option('-e, --env <KEY[=VALUE]>', 'set a variable for every command in the box; repeatable', collect)
+    .option('--env-file <FILE>', 'read variables from a file, one on each line; repeatable', collect)
+    .option('-w, --workdir <DIR>', 'directory in the box where commands run')
+    .option('-u, --user <USER>', 'user in the box: NAME|UID[:GROUP|GID]')
+    .action(async (image: string | undefined) => {
+      await create(image, command.optsWithGlobals<Options>())
+      context.exitCode = 0
+    })
+}
+
+async function create(image: string | undefined, options: Options): Promise<void> {
+  const env = readEnvironment(options.env, options.envFile)
+  await withRuntime(options, async runtime => {
+    const box = await runtime.create(
+      {
+        ...boxOptions(options, image),
+        env,
+        ...(options.workdir === undefined ? {} : { workdir: options.workdir }),
+        ...(options.user === undefined ? {} : { user: options.user }),
+        // This process ends at once, and so does the one that starts the box.
+        detach: true,
+      },
+      options.name,
+    )
+    process.stdout.write(`${box.id}\n`)
+  })
+}

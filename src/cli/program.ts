@@ -1,0 +1,57 @@
+import { Command, Option } from 'commander'
+import { packageVersion } from '../version.ts'
+import { addCreate } from './commands/create.ts'
+import { addDoctor } from './commands/doctor.ts'
+import { addExec } from './commands/exec.ts'
+import { addInspect } from './commands/inspect.ts'
+import { addLogs } from './commands/logs.ts'
+import { addPs } from './commands/ps.ts'
+import { addRm } from './commands/rm.ts'
+import { addRun } from './commands/run.ts'
+import { addSetup } from './commands/setup.ts'
+import { addStart } from './commands/start.ts'
+import { addStop } from './commands/stop.ts'
+import { addVersion } from './commands/version.ts'
+import type { Context } from './context.ts'
+
+const commands = [
+  addRun,
+  addCreate,
+  addStart,
+  addStop,
+  addExec,
+  addPs,
+  addInspect,
+  addRm,
+  addLogs,
+  addDoctor,
+  addSetup,
+  addVersion,
+]
+
+/** The whole command line. `onFailure` gets the command whose use was wrong, to show how it is used. */
+export function buildProgram(
+  context: Context,
+  onFailure: (command: Command, error: Error) => never,
+): Command {
+  const program = new Command('coffer')
+    .description('Runs code that nobody trusts in micro virtual machines.')
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'show this help')
+    .helpCommand(false)
+    .option('--home <DIR>', 'where boxes and images are kept (COFFER_HOME; default ~/.coffer)')
+    .option('--debug', 'show the details of errors')
+    // Without it, the options of the command in the box would be taken for our own.
+    .enablePositionalOptions()
+    // What is wrong is printed once, in the form of all our errors, by whoever catches it.
+    .configureOutput({ outputError: () => {} })
+  for (const add of commands) add(program, context)
+  for (const command of program.commands) {
+    command.helpOption('-h, --help', 'show this help')
+    // Global options after the command's name as well: people write them there.
+    command.addOption(new Option('--home <DIR>').hideHelp()).addOption(new Option('--debug').hideHelp())
+  }
+  for (const command of [program, ...program.commands])
+    command.exitOverride(error => onFailure(command, error))
+  return program
+}

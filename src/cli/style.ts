@@ -1,0 +1,16 @@
+import { styleText } from 'node:util'
+
+type Format = Parameters<typeof styleText>[0]
+
+/** Colours `text` if `stream` is a terminal that shows colours and NO_COLOR is not set. */
+export function paint(format: Format, text: string, stream: NodeJS.WriteStream): string {
+  // An empty NO_COLOR means that it is not set; Node takes its mere presence.
+  if (process.env['NO_COLOR'] || stream.isTTY !== true) return text
+  return styleText(format, text, { validateStream: false })
+}
+
+/** Text from a guest or a registry, without what a terminal would obey: escape sequences, carriage returns. */
+export function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones to find
+  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\u{fffd}')
+}

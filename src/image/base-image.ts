@@ -1,0 +1,95 @@
+import { Buffer } from 'node:buffer'
+import { execFile } from 'node:child_process'
+import { readFile, stat } from 'node:fs/promises'
+import { promisify } from 'node:util'
+import { createTree, type DirectoryNode, link, lookup, makeDirectory, put } from '../erofs/tree.ts'
+import { createErofsWriter } from '../erofs/writer.ts'
+import { CofferError } from '../errors.ts'
+import { baseDirectories, baseFiles, baseLinks } from './base-files.ts'
+import { checkStaticElf } from './static-elf.ts'
+
+/** The part of an OCI image configuration that an image without a registry needs. */
+export type OciImageConfigSubset = {
+  readonly Env: readonly string[]
+  readonly Cmd: readonly string[]
+  readonly WorkingDir: string
+}
+
+/** What the image says about running commands in it. */
+export const baseImageConfig: OciImageConfigSubset = {
+  Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
+  Cmd: ['sh'],
+  WorkingDir: '/',
+}
+
+const owner = { uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0 }
+const binary = 'bin/busybox'
+
+/**
+ * Writes the image `busybox`, which works without a network, as EROFS to `outputPath`. The same binary gives the same
+ * bytes. Making the file durable and moving it into place is the caller's.
+ *
+ * @param busyboxPath the distribution's static BusyBox (Debian: package busybox-static)
+ * @throws `config_error` if the binary is missing, dynamic, foreign or does not run; `storage_error`
+ */
+export async function buildBaseImage(
+  busyboxPath: string,
+  outputPath: string,
+): Promise<{ bytes: number; config: OciImageConfigSubset }> {
+  const busybox = await readBusybox(busyboxPath)
+  const applets = await listApplets(busyboxPath)
+  await using writer = await createErofsWriter(outputPath)
+  const root = createTree({ ...owner, mode: 0o755 })
+  for (const [path, mode] of baseDirectories) makeDirectory(root, path, { ...owner, mode })
+  for (const [path, { mode, gid = 0, text }] of baseFiles) {
+    put(root, path, { ...owner, gid, mode, kind: 'file', content: await writer.addFile(Buffer.from(text)) })
+  }
+  for (const [path, target] of baseLinks)
+    put(root, path, { ...owner, mode: 0o777, kind: 'symlink', target: Buffer.from(target) })
+  put(root, binary, { ...owner, mode: 0o755, kind: 'file', content: await writer.addFile(busybox) })
+  for (const applet of applets) linkApplet(root, applet)
+  const { bytes } = await writer.finish(root)
+  return { bytes, config: baseImageConfig }
+}
+
+// Hard links, as in Docker's busybox image: each costs a name, and the applet stays whole when another name is replaced.
+function linkApplet(root: DirectoryNode, applet: string): void {
+  const parent = applet.slice(0, applet.lastIndexOf('/'))
+  // BusyBox may list applets in places a box has no use for, such as /linuxrc.
+  if (lookup(root, parent)?.kind !== 'directory' || parent === '' || lookup(root, applet) !== undefined)
+    return
+  link(root, binary, applet)
+}
+
+async function readBusybox(path: string): Promise<Buffer> {
+  try {
+    const [content, { mode }] = await Promise.all([readFile(path), stat(path)])
+    if ((mode & 0o111) === 0) throw new Error('it is not executable')
+    checkStaticElf(content)
+    return content
+  } catch (cause) {
+    throw unusable(path, cause)
+  }
+}
+
+async function listApplets(path: string): Promise<string[]> {
+  try {
+    const { stdout } = await promisify(execFile)(path, ['--list-full'], { env: {}, timeout: 10_000 })
+    const applets = stdout.split('\n').filter(line => line !== '')
+    if (!applets.includes('bin/sh')) throw new Error('it has no shell')
+    return applets.sort()
+  } catch (cause) {
+    throw unusable(path, cause)
+  }
+}
+
+function unusable(path: string, cause: unknown): CofferError {
+  return new CofferError(
+    'config_error',
+    `cannot build the base image from ${path}: ${cause instanceof Error ? cause.message : String(cause)}`,
+    {
+      hint: 'Run `coffer setup`: it installs a static BusyBox (Debian package busybox-static).',
+      cause,
+    },
+  )
+}

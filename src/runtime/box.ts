@@ -196,7 +196,7 @@ export class Box {
     const { store, shims } = this.#context
     try {
       this.#row()
-      const shim = await startBox(this.#place, options)
+      const { shim, session } = await startBox(this.#place, options)
       shim.unref()
       shims.get(this.id)?.[Symbol.dispose]()
       shims.set(this.id, shim)
@@ -206,7 +206,7 @@ export class Box {
         stoppedAtMs: undefined,
         reason: undefined,
       })
-      return await Session.connect(join(this.#place.directory, shimFiles.socket), packageVersion())
+      return session
     } catch (error) {
       const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
       if (!isCofferError(error, 'aborted'))

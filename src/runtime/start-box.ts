@@ -3,7 +3,9 @@ import { join } from 'node:path'
 import { ensureBaseDisk } from '../disk/base-disk.ts'
 import { createOverlay } from '../disk/qcow2.ts'
 import { CofferError, systemErrorCode } from '../errors.ts'
+import { Session } from '../guest/session.ts'
 import { ensureImage } from '../image/images.ts'
+import { shimFiles } from '../shim/launch.ts'
 import type { Home } from '../state/home.ts'
 import { packageVersion } from '../version.ts'
 import { chooseAccelerator } from '../vm/accelerator.ts'
@@ -30,7 +32,7 @@ export type BoxPlace = {
  * Throws `engine_unavailable` with a crash report, `config_error` for a component that is missing, `storage_error` for a full
  * disk; nothing of the attempt then stays but its logs.
  */
-export async function startBox(place: BoxPlace, options: StartOptions): Promise<ShimProcess> {
+export async function startBox(place: BoxPlace, options: StartOptions): Promise<{ shim: ShimProcess; session: Session }> {
   const { home, config, directory } = place
   // 1. What every box of this kind shares.
   const components = findComponents()
@@ -66,12 +68,20 @@ export async function startBox(place: BoxPlace, options: StartOptions): Promise<
         guest: guestConfiguration(config),
       }),
     )
+    // The connection is made while the guest comes up; when that fails, the crash report says more than the connection.
+    const connecting = connect(shim, directory)
+    connecting.catch(() => {})
     await waitUntilReady(place, shim, options.signal)
-    return shim
+    return { shim, session: await connecting }
   } catch (error) {
     if (isFirstStart) rmSync(disk, { force: true })
     throw error
   }
+}
+
+async function connect(shim: ShimProcess, directory: string): Promise<Session> {
+  await shim.listening
+  return Session.connect(join(directory, shimFiles.socket), packageVersion())
 }
 
 async function waitUntilReady(

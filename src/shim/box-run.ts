@@ -6,9 +6,9 @@ import { type Frame, ProtocolError } from '../guest/frame.ts'
 import { integer, text } from '../guest/parse.ts'
 import { protocolVersion } from '../guest/protocol.ts'
 import { ConsoleLog } from '../vm/console.ts'
-import { jailPaths, machineArguments, machineDevices } from '../vm/machine.ts'
+import { jailPaths } from '../vm/machine.ts'
 import { Qmp, type QmpEvent } from '../vm/qmp.ts'
-import { Vmm, type VmmExit } from '../vm/vmm.ts'
+import type { Vmm, VmmExit } from '../vm/vmm.ts'
 import { AgentLink, ConfigureError } from './agent-link.ts'
 import { type ExitCause, type ExitRecord, writeExitRecord } from './exit-file.ts'
 import { type Launch, shimFiles } from './launch.ts'
@@ -44,6 +44,7 @@ export class BoxRun {
   /** The first cause wins: what follows from it is not news. */
   #cause: { readonly cause: ExitCause; readonly message: string } | undefined
   #guestReset = false
+  #isReady = false
 
   private constructor(launch: Launch, directory: string, vmm: Vmm) {
     this.#launch = launch
@@ -63,22 +64,8 @@ export class BoxRun {
     this.#broken.promise.catch(() => {})
   }
 
-  /** Spawns the VMM and takes clients. Throws when either cannot be done; nothing then stays. */
-  static async begin(launch: Launch, directory: string): Promise<BoxRun> {
-    const vmm = await Vmm.spawn({
-      bubblewrap: launch.bubblewrap,
-      qemu: launch.qemu,
-      arguments: machineArguments(launch.spec, { kind: 'restore' }),
-      grants: {
-        readOnly: [
-          { from: launch.templateDirectory, to: '/template' },
-          { from: launch.image, to: jailPaths.image },
-          { from: launch.diskBase, to: jailPaths.diskBase },
-        ],
-        readWrite: [{ from: launch.disk, to: jailPaths.disk }],
-        devices: machineDevices(launch.spec.accelerator),
-      },
-    })
+  /** Takes over a VMM that was just spawned, and takes clients. Throws when it cannot; the VMM is then gone. */
+  static async begin(launch: Launch, directory: string, vmm: Vmm): Promise<BoxRun> {
     const run = new BoxRun(launch, directory, vmm)
     try {
       await listen(run.#server, directory)
@@ -87,6 +74,10 @@ export class BoxRun {
       throw error
     }
     return run
+  }
+
+  get isReady(): boolean {
+    return this.#isReady
   }
 
   /** Resolves when the container runs. Throws after having ended the run: death, deadline, refusal, whichever came first. */
@@ -154,6 +145,7 @@ export class BoxRun {
     ])
     const resumedMs = performance.now() - this.#startedAt
     const configured = await this.#agent.configure(this.#launch.guest)
+    this.#isReady = true
     this.#relay.open()
     return {
       resumedMs,
@@ -206,7 +198,7 @@ export class BoxRun {
 
   /** Ends the box because its owner is gone. */
   orphan(): Promise<void> {
-    return this.stop(orphanGraceMs, 'orphaned')
+    return this.stop(this.#isReady ? orphanGraceMs : 0, 'orphaned')
   }
 }
 

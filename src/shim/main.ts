@@ -7,10 +7,10 @@ import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { writeFileAtomic } from '../state/atomic-file.ts'
 import { identify } from '../state/process-identity.ts'
-import { BoxRun } from './box-run.ts'
 import { failureRecord, writeExitRecord } from './exit-file.ts'
 import { readLaunch, shimFiles } from './launch.ts'
 import type { ShimReport } from './report.ts'
+import { spawnRestored } from './restore.ts'
 
 const [directory = '', build = ''] = process.argv.slice(2)
 const starter = new Socket({ fd: 3, readable: true, writable: true })
@@ -27,8 +27,13 @@ async function run(): Promise<void> {
     join(directory, shimFiles.pid),
     JSON.stringify({ ...identify(process.pid), boxId: launch.boxId }),
   )
-  const box = await BoxRun.begin(launch, directory)
-  if (!launch.detach) starter.on('close', () => void box.orphan())
+  // QEMU needs a while to come up; the rest of this program is loaded meanwhile.
+  const vmm = await spawnRestored(launch)
+  const { BoxRun } = await import('./box-run.ts')
+  const box = await BoxRun.begin(launch, directory, vmm)
+  starter.on('close', () => {
+    if (!launch.detach || !box.isReady) void box.orphan()
+  })
   for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void box.orphan())
   starter.resume()
   report({ state: 'listening' })

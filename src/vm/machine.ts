@@ -45,6 +45,7 @@ const kernelCommandLine = [
   'rcupdate.rcu_expedited=1',
   'cryptomgr.notests',
   'tsc=reliable',
+  'mitigations=off',
 ].join(' ')
 
 /** The arguments of QEMU. Everything but memory and boot source must be equal in both modes, or a restore is refused. */

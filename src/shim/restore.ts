@@ -1,0 +1,21 @@
+import { jailPaths, machineArguments, machineDevices } from '../vm/machine.ts'
+import { Vmm } from '../vm/vmm.ts'
+import type { Launch } from './launch.ts'
+
+/** Spawns the VMM of a box: it waits to be told what to restore. */
+export function spawnRestored(launch: Launch): Promise<Vmm> {
+  return Vmm.spawn({
+    bubblewrap: launch.bubblewrap,
+    qemu: launch.qemu,
+    arguments: machineArguments(launch.spec, { kind: 'restore' }),
+    grants: {
+      readOnly: [
+        { from: launch.templateDirectory, to: '/template' },
+        { from: launch.image, to: jailPaths.image },
+        { from: launch.diskBase, to: jailPaths.diskBase },
+      ],
+      readWrite: [{ from: launch.disk, to: jailPaths.disk }],
+      devices: machineDevices(launch.spec.accelerator),
+    },
+  })
+}

@@ -88,10 +88,11 @@ export class Box {
   /** `stop` for a caller that holds the box's lock. */
   async stopLocked(timeoutMs: number): Promise<void> {
     const shim = findShim(this.#place.directory, this.id)
-    if (shim !== undefined) await this.#end(shim, timeoutMs)
+    const session = this.#session
+    if (shim !== undefined) await this.#end(shim, session, timeoutMs)
     this.#context.shims.get(this.id)?.[Symbol.dispose]()
     this.#context.shims.delete(this.id)
-    this.#dropSession()
+    this.#drop(session)
     const row = this.#context.store.findBox(this.id)
     if (row !== undefined && row.status !== 'configured')
       this.#context.store.updateState(this.id, stoppedState(row, this.#place.directory))
@@ -137,7 +138,7 @@ export class Box {
 
   /** Stops the box, unless it is detached, and removes it if it is ephemeral. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#place.config.detach) return this.#dropSession()
+    if (this.#place.config.detach) return this.#drop(this.#session)
     using _lock = await this.#lock()
     await this.stopLocked(defaultStopTimeoutMs)
     if (this.#place.config.ephemeral) removeBoxFiles(this.#context, this.id)
@@ -220,8 +221,8 @@ export class Box {
     }
   }
 
-  async #end(shim: ProcessIdentity, timeoutMs: number): Promise<void> {
-    const session = (await this.#session?.catch(() => undefined)) ?? (await this.#connectRunning())
+  async #end(shim: ProcessIdentity, open: Promise<Session> | undefined, timeoutMs: number): Promise<void> {
+    const session = (await open?.catch(() => undefined)) ?? (await this.#connectRunning())
     const asked = session?.request('stop', { graceMs: timeoutMs }).catch(() => {})
     const deadline = performance.now() + timeoutMs + stopMarginMs
     await Promise.race([asked, sleep(timeoutMs + stopMarginMs, undefined, { ref: false })])
@@ -232,9 +233,9 @@ export class Box {
     }
   }
 
-  #dropSession(): void {
-    const session = this.#session
-    this.#session = undefined
+  /** Closes a connection. One made since, for the next run of the box, stays. */
+  #drop(session: Promise<Session> | undefined): void {
+    if (this.#session === session) this.#session = undefined
     session?.then(
       open => open[Symbol.dispose](),
       () => {},
@@ -248,17 +249,24 @@ export class Box {
       return new CofferError('internal', `${step}: ${error instanceof Error ? error.message : error}`, {
         cause: error,
       })
-    await this.#waitForEnd()
+    if (!(await this.#hasEnded()))
+      return new CofferError('engine_unavailable', `${step}: the connection to its shim was lost`, {
+        hint: 'The box runs on; try again.',
+        cause: error,
+      })
     const report = readCrashReport(this.#place.directory)
     if (report.record !== undefined && isOrderly(report.record.cause))
       return new CofferError('stopped', `${step}: ${report.record.message}`, { cause: error })
     return crashError(step, report)
   }
 
-  async #waitForEnd(): Promise<void> {
+  async #hasEnded(): Promise<boolean> {
     const patienceMs = 1_500
     const deadline = performance.now() + patienceMs
-    while (findShim(this.#place.directory, this.id) !== undefined && performance.now() < deadline)
+    while (findShim(this.#place.directory, this.id) !== undefined) {
+      if (performance.now() > deadline) return false
       await sleep(10)
+    }
+    return true
   }
 }

@@ -45,12 +45,20 @@ export async function inspectHost(homePath?: string): Promise<ComponentReport[]>
   ])
 }
 
-async function inspect(name: string, look: () => Promise<Partial<ComponentReport>>): Promise<ComponentReport> {
+async function inspect(
+  name: string,
+  look: () => Promise<Partial<ComponentReport>>,
+): Promise<ComponentReport> {
   try {
     return { name, ok: true, ...(await look()) }
   } catch (error) {
     if (!(error instanceof CofferError)) return { name, ok: false, problem: String(error) }
-    return { name, ok: false, problem: error.message, ...(error.hint === undefined ? {} : { remedy: error.hint }) }
+    return {
+      name,
+      ok: false,
+      problem: error.message,
+      ...(error.hint === undefined ? {} : { remedy: error.hint }),
+    }
   }
 }
 
@@ -78,9 +86,13 @@ async function inspectHome(homePath: string | undefined): Promise<Partial<Compon
   const { bavail, bsize } = statfsSync(path)
   const freeBytes = bavail * bsize
   if (freeBytes < leastFreeBytes)
-    throw new CofferError('storage_error', `only ${Math.round(freeBytes / 1024 ** 2)} MiB are free at ${path}`, {
-      hint: 'Free some space there, or use a home on another disk (--home).',
-    })
+    throw new CofferError(
+      'storage_error',
+      `only ${Math.round(freeBytes / 1024 ** 2)} MiB are free at ${path}`,
+      {
+        hint: 'Free some space there, or use a home on another disk (--home).',
+      },
+    )
   return { path, version: `${Math.round(freeBytes / 1024 ** 3)} GiB free` }
 }
 

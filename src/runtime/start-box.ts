@@ -32,7 +32,10 @@ export type BoxPlace = {
  * Throws `engine_unavailable` with a crash report, `config_error` for a component that is missing, `storage_error` for a full
  * disk; nothing of the attempt then stays but its logs.
  */
-export async function startBox(place: BoxPlace, options: StartOptions): Promise<{ shim: ShimProcess; session: Session }> {
+export async function startBox(
+  place: BoxPlace,
+  options: StartOptions,
+): Promise<{ shim: ShimProcess; session: Session }> {
   const { home, config, directory } = place
   // 1. What every box of this kind shares.
   const components = findComponents()

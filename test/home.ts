@@ -1,0 +1,72 @@
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { BoxOptions } from '../src/index.ts'
+import { Runtime } from '../src/index.ts'
+
+/** Small and one processor: what a test machine has cores and memory for. All tests share the boot template of this kind. */
+export const smallBox: BoxOptions = { memoryMib: 192, diskMib: 256 }
+
+// Templates, images and empty disks depend on nothing a test does, and cost seconds to make: test homes link to one place that has them.
+const cache = join(import.meta.dirname, '..', 'build', 'test-cache')
+const shared = ['templates', 'images', 'disks']
+
+export type TestHome = AsyncDisposable & {
+  readonly path: string
+  readonly runtime: Runtime
+  /** Another runtime on the same home. The test closes it. */
+  open(): Promise<Runtime>
+}
+
+/** A home of its own for a test, with a runtime. Both are gone when it is disposed, and no process may be left then. */
+export async function openTestHome(): Promise<TestHome> {
+  const path = mkdtempSync(join(tmpdir(), 'coffer-test-'))
+  for (const name of shared) {
+    mkdirSync(join(cache, name), { recursive: true })
+    symlinkSync(join(cache, name), join(path, name))
+  }
+  const runtime = await Runtime.open({ home: path })
+  return {
+    path,
+    runtime,
+    open: () => Runtime.open({ home: path }),
+    async [Symbol.asyncDispose]() {
+      await using cleaner = await Runtime.open({ home: path })
+      for (const { id } of await cleaner.list()) await cleaner.remove(id, { force: true })
+      await runtime.shutdown()
+      const left = processesOf(path)
+      rmSync(path, { recursive: true, force: true })
+      if (left.length > 0) throw new Error(`processes outlive their boxes:\n${left.join('\n')}`)
+    },
+  }
+}
+
+/** Command lines of living processes that mention `text`, except this one. */
+export function processesOf(text: string): string[] {
+  return readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .map(name => `${name} ${commandLine(name)}`)
+    .filter(line => line.includes(text))
+}
+
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim()
+  } catch {
+    // It ended between the listing and the look.
+    return ''
+  }
+}
+
+/** Waits until `condition` holds; fails after `deadlineMs`. For what the kernel announces to nobody. */
+export async function eventually(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  deadlineMs = 10_000,
+): Promise<void> {
+  const deadline = performance.now() + deadlineMs
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new Error(`not within ${deadlineMs} ms: ${what}`)
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+}

@@ -33,7 +33,7 @@ static bool place_descriptors(const struct child_files *files, struct failure *f
     for (int fd = 0; fd < 3 && files->terminal < 0; fd++)
         if (dup2(files->streams[fd], fd) < 0)
             return fail(failure, FAILURE_OTHER, "dup2", errno, "cannot place descriptors");
-    /* The agent keeps 0 to 2 taken, so none of its pipes was overwritten; one may have been REPORT_FD, and is done with. */
+    /* The agent keeps 0 to 2 taken, so none of its pipes was overwritten. One of them may have been REPORT_FD. */
     if (files->report != REPORT_FD && dup3(files->report, REPORT_FD, O_CLOEXEC) < 0)
         return fail(failure, FAILURE_OTHER, "dup3", errno, "cannot place descriptors");
     if (close_range(FIRST_FREE_FD, ~0u, 0) < 0)

@@ -42,7 +42,7 @@ bool entropy_add(const void *bytes, size_t length, struct failure *failure)
     explicit_bzero(&pool, sizeof pool);
     if (!added)
         return fail(failure, FAILURE_OTHER, "RNDADDENTROPY", error, "cannot add entropy");
-    /* What was added counts at the next reseed, up to a minute away; until then all boxes of a template draw the same. */
+    /* What was added counts from the next reseed on, a minute away: until then boxes of a template draw the same. */
     if (ioctl(random_fd, RNDRESEEDCRNG) < 0)
         return fail(failure, FAILURE_OTHER, "RNDRESEEDCRNG", errno, "cannot reseed the random generator");
     return true;

@@ -40,7 +40,7 @@ void loop_close(struct source *source)
 {
     if (source->fd < 0)
         return;
-    /* A child between clone and execve still has a copy, and until that is closed epoll would report the description. */
+    /* A child between clone and execve still has a copy, and until that closes epoll would go on reporting it. */
     if (epoll_ctl(epoll_fd, EPOLL_CTL_DEL, source->fd, NULL) < 0 && errno != ENOENT)
         console_line("epoll_ctl: cannot remove descriptor %d", source->fd);
     close(source->fd);

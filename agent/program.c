@@ -22,7 +22,8 @@ static bool explain(const char *path, int error, struct failure *failure)
     case ENOENT:
         /* Also what Linux says of an interpreter that is missing. */
         if (access(path, F_OK) == 0)
-            return fail(failure, FAILURE_BAD_INTERPRETER, "execve", error, "the interpreter of %.100s is missing", path);
+            return fail(failure, FAILURE_BAD_INTERPRETER, "execve", error, "the interpreter of %.100s is missing",
+                        path);
         return fail(failure, FAILURE_NOT_FOUND, "execve", error, "%.100s: no such file", path);
     case ENOTDIR:
     case ENAMETOOLONG:

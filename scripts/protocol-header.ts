@@ -11,15 +11,15 @@ const headerPath = fileURLToPath(new URL('../agent/protocol.h', import.meta.url)
 /** `maxDataBytes` → `MAX_DATA_BYTES` */
 const upper = (name: string) => name.replace(/[A-Z]/g, letter => `_${letter}`).toUpperCase()
 
-const constants = [
-  'protocolVersion',
-  'headerBytes',
-  'maxDataBytes',
-  'maxControlBytes',
-  'windowBytes',
-  'maxStreams',
-  'maxCborDepth',
-] as const
+const constants = {
+  protocolVersion: protocol.protocolVersion,
+  headerBytes: protocol.headerBytes,
+  maxDataBytes: protocol.maxDataBytes,
+  maxControlBytes: protocol.maxControlBytes,
+  windowBytes: protocol.windowBytes,
+  maxStreams: protocol.maxStreams,
+  maxCborDepth: protocol.maxCborDepth,
+}
 
 const enumeration = (name: string, prefix: string, members: Readonly<Record<string, number>>) =>
   [
@@ -35,7 +35,9 @@ const render = () =>
     '/* Written by scripts/protocol-header.ts from src/guest/protocol.ts; edit that file instead. */',
     '#pragma once',
     '',
-    constants.map(name => `#define ${upper(name)} ${protocol[name]}u`).join('\n'),
+    Object.entries(constants)
+      .map(([name, value]) => `#define ${upper(name)} ${value}u`)
+      .join('\n'),
     '',
     enumeration('frame_type', 'FRAME', protocol.frameTypes),
     '',

@@ -77,10 +77,10 @@ test('the guest’s kernel cannot be reconfigured from the box', async () => {
     'mount -t tmpfs none /mnt',
     'mount -o remount,rw /sys',
     'umount /proc',
-    'cat /proc/kcore',
+    'cat /proc/kcore | grep -q .',
     'dmesg -n 1',
     'hostname other',
-    'date -s 2001-01-01',
+    'date -s 2001-01-01 >/dev/null 2>&1; test $(date +%Y) -lt 2020',
     'reboot -f',
     'echo 0 > /sys/fs/cgroup/pids.max',
     'mkdir /sys/fs/cgroup/own',
@@ -108,8 +108,9 @@ test('a fork bomb stays below its limit and the box answers after it is killed',
 })
 
 test('a command that eats all memory is killed, and the agent lives', async () => {
-  const hog = await box.shell('x=$(cat /dev/zero | tr "\\0" x); echo never', { timeoutMs: 60_000 })
-  assert.notEqual(hog.text, 'never\n')
+  const hog = await box.run('tail', ['/dev/zero'], { timeoutMs: 60_000 })
+  assert.equal(hog.exitCode, -9)
+  assert.equal(hog.outOfMemory, true)
   assert.equal((await box.run('echo', ['alive'])).text, 'alive\n')
 })
 

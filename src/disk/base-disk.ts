@@ -68,5 +68,6 @@ async function format(makeExt4: string, path: string): Promise<void> {
  */
 async function makeLayers(makeExt4: string, path: string): Promise<void> {
   const debugfs = join(dirname(makeExt4), 'debugfs')
-  for (const name of ['upper', 'work']) await promisify(execFile)(debugfs, ['-w', '-R', `mkdir ${name}`, path], { env: {} })
+  for (const name of ['upper', 'work'])
+    await promisify(execFile)(debugfs, ['-w', '-R', `mkdir ${name}`, path], { env: {} })
 }

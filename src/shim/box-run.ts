@@ -139,7 +139,9 @@ export class BoxRun {
     // Sent at once and carried out in order. The machine was saved running, so it runs when it is loaded.
     await Promise.all([
       this.#qmp.execute('qmp_capabilities'),
-      this.#qmp.execute('migrate-set-capabilities', { capabilities: [{ capability: 'x-ignore-shared', state: true }] }),
+      this.#qmp.execute('migrate-set-capabilities', {
+        capabilities: [{ capability: 'x-ignore-shared', state: true }],
+      }),
       this.#qmp.execute('migrate-incoming', { uri: `file:${jailPaths.device}` }),
       this.#resumed.promise,
     ])

@@ -9,7 +9,15 @@ import { openHome, sweepTemporary, temporaryPath } from './home.ts'
 test('a home is made with all its directories, for its owner alone', () => {
   using scratch = scratchDirectory('home')
   const home = openHome(join(scratch.path, 'deep', 'home'))
-  for (const path of [home.path, home.boxes, home.images, home.templates, home.disks, home.locks, home.temporary])
+  for (const path of [
+    home.path,
+    home.boxes,
+    home.images,
+    home.templates,
+    home.disks,
+    home.locks,
+    home.temporary,
+  ])
     assert.equal(statSync(path).mode & 0o777, 0o700)
   openHome(home.path)
 })
@@ -25,7 +33,9 @@ test('a home that is a file, or below one, is refused with a hint', () => {
     )
 })
 
-test('a home that belongs to somebody else is refused', { skip: process.getuid?.() !== 0 && 'only root can give a directory away' }, async () => {
+test('a home that belongs to somebody else is refused', {
+  skip: process.getuid?.() !== 0 && 'only root can give a directory away',
+}, async () => {
   using scratch = scratchDirectory('home')
   const { chownSync } = await import('node:fs')
   chownSync(scratch.path, 12345, 12345)
@@ -35,7 +45,9 @@ test('a home that belongs to somebody else is refused', { skip: process.getuid?.
   )
 })
 
-test('a home that cannot be written is refused', { skip: process.getuid?.() === 0 && 'root may write everywhere' }, () => {
+test('a home that cannot be written is refused', {
+  skip: process.getuid?.() === 0 && 'root may write everywhere',
+}, () => {
   using scratch = scratchDirectory('home')
   const home = join(scratch.path, 'home')
   mkdirSync(home)

@@ -18,9 +18,13 @@ test('another start time or another boot is another process', () => {
 })
 
 test('a process whose name holds spaces and parentheses is read right', async () => {
-  const child = spawn(process.execPath, ['-e', "process.title = 'a) b (c'; console.log(); setInterval(() => {}, 1000)"], {
-    stdio: ['ignore', 'pipe', 'ignore'],
-  })
+  const child = spawn(
+    process.execPath,
+    ['-e', "process.title = 'a) b (c'; console.log(); setInterval(() => {}, 1000)"],
+    {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    },
+  )
   await once(child.stdout, 'data')
   const identity = identify(child.pid ?? 0)
   assert.ok(identity)

@@ -1,9 +1,11 @@
 #include "frame.h"
 
-#include <stddef.h>
 #include <endian.h>
 #include <stdbool.h>
 #include <string.h>
+
+/* No hello is longer, and few other bytes look like the header of one so short. */
+#define MAX_HELLO_BYTES 4096u
 
 enum where { CONNECTION, STREAM };
 
@@ -82,4 +84,15 @@ const char *frame_problem(const struct frame *frame)
     if (frame->length < rule->min_length || frame->length > rule->max_length)
         return "a payload length out of bounds";
     return NULL;
+}
+
+size_t frame_seek_hello(const uint8_t *bytes, size_t length)
+{
+    size_t at = 0;
+    for (struct frame frame; length - at >= HEADER_BYTES; at++) {
+        frame_decode(&frame, bytes + at);
+        if (frame.type == FRAME_HELLO && frame.length <= MAX_HELLO_BYTES && frame_problem(&frame) == NULL)
+            break;
+    }
+    return at;
 }

@@ -30,6 +30,8 @@
 
 static struct source source = {.fd = -1};
 static bool connected, readable, writable, refused, announce;
+/* After a hang-up the port may still hold bytes of the old connection, and nothing marks where they end. */
+static bool seeking;
 
 static uint8_t *received;
 static size_t received_length, received_peak;
@@ -49,6 +51,7 @@ static void forget_connection(void)
     control_start = control_end = 0;
     data_length = 0;
     refused = false;
+    seeking = true;
     connection_lost();
 }
 
@@ -187,13 +190,15 @@ static size_t take_frame(size_t at)
 
 static void take_frames(int *frames)
 {
-    size_t at = 0, size = 1;
-    while (*frames > 0 && size > 0) {
+    size_t at = seeking ? frame_seek_hello(received, received_length) : 0, size = 1;
+    if (seeking && received_length - at >= HEADER_BYTES)
+        seeking = false;
+    while (*frames > 0 && size > 0 && !seeking) {
         size = take_frame(at);
         at += size;
         *frames -= size > 0;
     }
-    backlog = size > 0;
+    backlog = size > 0 && !seeking;
     if (refused)
         at = received_length;
     memmove(received, received + at, received_length - at);

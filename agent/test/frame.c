@@ -54,8 +54,20 @@ static void everything_else_is_refused(void)
         CHECK(frame_problem(&bad[i]) != NULL);
 }
 
+static void a_hello_is_found_behind_the_rest_of_a_frame(void)
+{
+    uint8_t bytes[64] = {5, 0, 0};
+    CHECK(frame_seek_hello(bytes, 3) == 0);
+    frame_encode(bytes + 3, &(struct frame){20, 0, FRAME_HELLO, 0, 0});
+    CHECK(frame_seek_hello(bytes, 3 + HEADER_BYTES - 1) == 3);
+    CHECK(frame_seek_hello(bytes, sizeof bytes) == 3);
+    memset(bytes, 0xff, sizeof bytes);
+    CHECK(frame_seek_hello(bytes, sizeof bytes) == sizeof bytes - HEADER_BYTES + 1);
+}
+
 int main(void)
 {
+    a_hello_is_found_behind_the_rest_of_a_frame();
     a_header_survives_encoding();
     what_the_host_may_send_is_accepted();
     everything_else_is_refused();

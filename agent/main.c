@@ -21,6 +21,7 @@
  * is done by the child, on its own time. All memory is bounded, and most of it static.
  */
 #include "boot.h"
+#include "bulk.h"
 #include "cgroup.h"
 #include "clock.h"
 #include "configure.h"
@@ -66,6 +67,7 @@ int main(void)
     /* 3. The host. */
     streams_open();
     sinks_open();
+    bulk_open();
     port_open(virtio_open_port(PORT_NAME));
     port_announce();
     serve();

@@ -11,6 +11,8 @@
 
 /* A process that fills the usual 64 KiB between two turns gets a pipe that holds a few frames more. */
 #define BULK_PIPE_BYTES (256 * 1024)
+/* Below this a copy is cheaper than a second buffer for the header. */
+#define LEAST_SPLICE_BYTES (16 * 1024)
 /* What a terminal may still hold: its line discipline's 4 KiB and the flip buffers behind it. */
 #define TTY_HELD_BYTES (128 * 1024)
 
@@ -133,6 +135,32 @@ bool output_waiting(void)
     return first != NULL;
 }
 
+static void account(struct output *output, size_t length)
+{
+    if (output->stream->exited)
+        output->left -= length;
+    output->credit -= length;
+    if (length < PORT_COPY_BYTES || output->enlarged || output->stream->tty)
+        return;
+    output->enlarged = true;
+    /* Refused where pipes are short of memory; the small pipe then does. */
+    if (fcntl(output->source.fd, F_SETPIPE_SZ, BULK_PIPE_BYTES) < 0)
+        return;
+}
+
+/* A pipe that holds a lot gives its pages to the port. False if there is too little of it, or it cannot be done. */
+static bool move_pages(struct output *output, size_t most)
+{
+    int held = 0;
+    if (output->stream->tty || !output->enlarged || ioctl(output->source.fd, FIONREAD, &held) < 0 || held < LEAST_SPLICE_BYTES)
+        return false;
+    size_t length = port_send_pipe((uint8_t)output->type, output->stream->id, output->source.fd, most);
+    if (length == 0)
+        return false;
+    account(output, length);
+    return true;
+}
+
 static void move(struct output *output)
 {
     struct stream *stream = output->stream;
@@ -144,6 +172,10 @@ static void move(struct output *output)
         finish_held(output);
         return;
     }
+    if (move_pages(output, (size_t)bytes))
+        return;
+    if (bytes > PORT_COPY_BYTES)
+        bytes = PORT_COPY_BYTES;
     ssize_t length = read(output->source.fd, room, (size_t)bytes);
     if (length < 0 && errno == EINTR)
         return;
@@ -158,16 +190,8 @@ static void move(struct output *output)
         finish(output);
         return;
     }
-    if (stream->exited)
-        output->left -= (uint64_t)length;
-    output->credit -= (uint64_t)length;
     port_send_data((uint8_t)output->type, stream->id, (size_t)length);
-    if (length == MAX_DATA_BYTES && !output->enlarged && !stream->tty) {
-        output->enlarged = true;
-        /* Refused where pipes are short of memory; the small pipe then does. */
-        if (fcntl(output->source.fd, F_SETPIPE_SZ, BULK_PIPE_BYTES) < 0)
-            return;
-    }
+    account(output, (size_t)length);
 }
 
 bool output_next(void)

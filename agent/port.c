@@ -7,13 +7,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "bulk.h"
 #include "connection.h"
 #include "loop.h"
 #include "output.h"
 #include "sys.h"
 
 /* The most one write hands to the device: virtio_console cuts longer ones. */
-#define DEVICE_BYTES (HEADER_BYTES + MAX_DATA_BYTES)
+#define DEVICE_BYTES (HEADER_BYTES + PORT_COPY_BYTES)
 /* virtio_console fills buffers of a page, and a read returns no more than one. */
 #define READ_BYTES 4096u
 #define RECEIVE_BYTES (HEADER_BYTES + MAX_CONTROL_BYTES + READ_BYTES)
@@ -50,6 +51,7 @@ static void forget_connection(void)
     backlog = false;
     control_start = control_end = 0;
     data_length = 0;
+    bulk_drop();
     refused = false;
     seeking = true;
     connection_lost();
@@ -124,7 +126,7 @@ void port_await_hang_up(int timeout_ms)
 
 bool port_idle(void)
 {
-    return data_length == 0 && control_start == control_end;
+    return data_length == 0 && bulk_left() == 0 && control_start == control_end;
 }
 
 void port_send(uint8_t type, uint32_t stream, uint8_t flags, const void *payload, size_t length)
@@ -149,13 +151,23 @@ void port_send(uint8_t type, uint32_t stream, uint8_t flags, const void *payload
 
 uint8_t *port_data_room(void)
 {
-    return data_length > 0 ? NULL : data + HEADER_BYTES;
+    return data_length > 0 || bulk_left() > 0 ? NULL : data + HEADER_BYTES;
 }
 
 void port_send_data(uint8_t type, uint32_t stream, size_t length)
 {
     frame_encode(data, &(struct frame){(uint32_t)length, stream, type, 0, 0});
     data_length = HEADER_BYTES + length;
+}
+
+size_t port_send_pipe(uint8_t type, uint32_t stream, int pipe, size_t most)
+{
+    size_t length = bulk_take(pipe, most);
+    if (length == 0)
+        return 0;
+    frame_encode(data, &(struct frame){(uint32_t)length, stream, type, 0, 0});
+    data_length = HEADER_BYTES;
+    return length;
 }
 
 void port_refuse(const char *message)
@@ -255,6 +267,10 @@ static bool write_queued(void)
         data_length -= written;
         memmove(data, data + written, data_length);
     }
+    while (writable && data_length == 0 && bulk_left() > 0)
+        bulk_move(source.fd, &writable);
+    if (data_length > 0 || bulk_left() > 0)
+        return false;
     while (writable && control_start < control_end)
         control_start += device_write(control + control_start, control_end - control_start);
     if (control_start == control_end)

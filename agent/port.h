@@ -15,10 +15,16 @@ void port_announce(void);
 /* Queues a control frame. Frames leave in the order of these calls. */
 void port_send(uint8_t type, uint32_t stream, uint8_t flags, const void *payload, size_t length);
 
-/* Room for the payload of one data frame, NULL while the previous one still waits. */
+/* The most that is copied into one data frame: with its header it fills what one write may hand to the device. */
+#define PORT_COPY_BYTES (32u * 1024u - HEADER_BYTES)
+
+/* Room for PORT_COPY_BYTES of payload of one data frame, NULL while the previous one still waits. */
 uint8_t *port_data_room(void);
 /* Sends what was written to that room. */
 void port_send_data(uint8_t type, uint32_t stream, size_t length);
+
+/* Sends up to `most` bytes of `pipe` as one data frame, without a copy; only when there is room. Returns how many, or 0. */
+size_t port_send_pipe(uint8_t type, uint32_t stream, int pipe, size_t most);
 
 /* Tells the host what it did wrong and ignores it until it connects again. */
 void port_refuse(const char *message);

@@ -76,6 +76,8 @@ const lines = (...all: string[]): string => `${all.join('\n')}\n`
 export const baseFiles: readonly (readonly [path: string, file: File])[] = [
   ['etc/group', { mode: 0o644, text: lines(...groups.map(([name, gid]) => `${name}:x:${gid}:`)) }],
   ['etc/hostname', { mode: 0o644, text: lines('coffer') }],
+  // Where the box's own is mounted: making the file at every first start costs 15 ms of emulated journalling.
+  ['etc/machine-id', { mode: 0o444, text: '' }],
   [
     'etc/hosts',
     { mode: 0o644, text: lines('127.0.0.1\tlocalhost', '::1\tlocalhost ip6-localhost ip6-loopback') },

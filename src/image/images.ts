@@ -73,8 +73,11 @@ function imageDefaults(): Omit<Image, 'path'> {
   return { env, workdir: baseImageConfig.WorkingDir, user: undefined, command: baseImageConfig.Cmd }
 }
 
+/** Raised when the built-in image gets other content from the same binary. */
+const baseImageRevision = 2
+
 // Hashing two megabytes at every start would cost milliseconds: size and time tell when the distribution's binary changes.
 function fingerprint(path: string): string {
   const { size, mtimeNs } = statSync(path, { bigint: true })
-  return createHash('sha256').update(`${size}:${mtimeNs}`).digest('hex').slice(0, 16)
+  return createHash('sha256').update(`${baseImageRevision}:${size}:${mtimeNs}`).digest('hex').slice(0, 16)
 }

@@ -24,6 +24,7 @@ import type { Output } from './output.ts'
 import { isOrderly, stoppedState } from './reconcile.ts'
 import { boxLockPath, removeBoxFiles } from './remove-box.ts'
 import type { ShimProcess } from './shim-process.ts'
+import type { SpareShim } from './spare-shim.ts'
 import { type BoxPlace, startBox } from './start-box.ts'
 import { checkInteger, checkText } from './validate.ts'
 
@@ -33,6 +34,7 @@ export type BoxContext = {
   readonly store: Store
   /** Shims this runtime started: their hang-up ends the attached ones. */
   readonly shims: Map<string, ShimProcess>
+  readonly spare: SpareShim
   checkOpen(): void
 }
 
@@ -57,6 +59,7 @@ export class Box {
     const directory = join(context.home.boxes, row.id)
     this.#place = {
       home: context.home,
+      spare: context.spare,
       id: row.id,
       label: row.name ?? row.id,
       directory,

@@ -14,6 +14,7 @@ import { findShim } from './liveness.ts'
 import type { BoxInfo, BoxOptions } from './options.ts'
 import { boxLockPath, removeBoxFiles } from './remove-box.ts'
 import type { ShimProcess } from './shim-process.ts'
+import { SpareShim } from './spare-shim.ts'
 import { checkKeys } from './validate.ts'
 
 export type RuntimeOptions = {
@@ -29,12 +30,20 @@ export class Runtime {
   readonly #store: Store
   readonly #context: BoxContext
   readonly #shims = new Map<string, ShimProcess>()
+  readonly #spare: SpareShim
   #isOpen = true
 
   private constructor(home: Home, store: Store) {
     this.#home = home
+    this.#spare = new SpareShim(home)
     this.#store = store
-    this.#context = { home, store, shims: this.#shims, checkOpen: () => this.#checkOpen() }
+    this.#context = {
+      home,
+      store,
+      shims: this.#shims,
+      spare: this.#spare,
+      checkOpen: () => this.#checkOpen(),
+    }
   }
 
   /** Throws `permission_denied` or `storage_error` for a home that cannot be used, `database_error` for its records. */
@@ -120,6 +129,7 @@ export class Runtime {
     const attached = this.#store.listBoxes().filter(row => this.#shims.has(row.id))
     await Promise.all(attached.map(row => this.#release(row, timeoutMs)))
     this.#isOpen = false
+    this.#spare[Symbol.dispose]()
     for (const shim of this.#shims.values()) shim[Symbol.dispose]()
     this.#store[Symbol.dispose]()
   }

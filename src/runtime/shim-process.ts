@@ -3,10 +3,9 @@ import { closeSync, mkdirSync, openSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { CofferError } from '../errors.ts'
-import { type Launch, launchFile, shimFiles } from '../shim/launch.ts'
+import type { Launch } from '../shim/launch.ts'
 import type { ShimReport } from '../shim/report.ts'
-import { writeFileAtomic } from '../state/atomic-file.ts'
-import type { Home } from '../state/home.ts'
+import { type Home, temporaryPath } from '../state/home.ts'
 
 /** The starter's hold on a shim. While it is not released, its hang-up, however it happens, ends an attached box. */
 export class ShimProcess implements Disposable {
@@ -42,15 +41,15 @@ export class ShimProcess implements Disposable {
     })
   }
 
-  /** Starts the shim for the box in `directory`. Throws `engine_unavailable` when no process can be made. */
-  static async spawn(home: Home, directory: string, launch: Launch): Promise<ShimProcess> {
-    writeFileAtomic(join(directory, launchFile), JSON.stringify(launch))
+  /** Starts a shim that has no box yet. Throws `engine_unavailable` when no process can be made. */
+  static async spawn(home: Home): Promise<ShimProcess> {
     const cache = join(home.path, 'cache')
     mkdirSync(cache, { recursive: true, mode: 0o700 })
-    const log = openSync(join(directory, shimFiles.log), 'w', 0o600)
+    const logPath = temporaryPath(home, 'shim.log')
+    const log = openSync(logPath, 'w', 0o600)
     try {
       // Its own session: a Ctrl-C at the terminal of the starter is not meant for it.
-      const child = spawn(process.execPath, [...nodeOptions, shimMain, directory, launch.build], {
+      const child = spawn(process.execPath, [...nodeOptions, shimMain, logPath], {
         stdio: ['ignore', log, log, 'pipe'],
         detached: true,
         cwd: '/',
@@ -64,11 +63,21 @@ export class ShimProcess implements Disposable {
       })
       // Neither the process nor its socket keeps the starter's event loop alive: what waits for them does.
       child.unref()
-      const socket = child.stdio[3] as unknown as Socket
-      return new ShimProcess(socket)
+      return new ShimProcess(child.stdio[3] as unknown as Socket)
     } finally {
       closeSync(log)
     }
+  }
+
+  /** Gives the shim its box, once. */
+  launch(launch: Launch): void {
+    this.#socket.ref()
+    this.#socket.write(`${JSON.stringify(launch)}\n`)
+  }
+
+  /** Whether the process can still be given a box. */
+  get isAlive(): boolean {
+    return !this.#socket.destroyed
   }
 
   /** From now on the shim does not keep this process alive. */

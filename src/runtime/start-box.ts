@@ -16,9 +16,11 @@ import type { BoxConfig } from './box-config.ts'
 import { crashError, readCrashReport } from './crash-report.ts'
 import { guestConfiguration } from './guest-configuration.ts'
 import type { StartOptions } from './options.ts'
-import { ShimProcess } from './shim-process.ts'
+import type { ShimProcess } from './shim-process.ts'
+import type { SpareShim } from './spare-shim.ts'
 
 export type BoxPlace = {
+  readonly spare: SpareShim
   readonly home: Home
   readonly id: string
   /** How messages name the box: its name, else its id. */
@@ -56,21 +58,21 @@ export async function startBox(
       if (isFirstStart) createOverlay(disk, { virtualBytes: blockDeviceBytes, backingPath: shared.diskBase })
     })
     // 3. The shim, which starts the VM.
-    const shim = await guardStorage(place, () =>
-      ShimProcess.spawn(home, directory, {
-        boxId: place.id,
-        build: packageVersion(),
-        detach: config.detach,
-        spec,
-        qemu: components.qemu,
-        bubblewrap: components.bubblewrap,
-        templateDirectory: shared.template.directory,
-        image: shared.image.path,
-        disk,
-        diskBase: shared.diskBase,
-        guest: guestConfiguration(config),
-      }),
-    )
+    const shim = await guardStorage(place, () => place.spare.take())
+    shim.launch({
+      boxId: place.id,
+      directory,
+      build: packageVersion(),
+      detach: config.detach,
+      spec,
+      qemu: components.qemu,
+      bubblewrap: components.bubblewrap,
+      templateDirectory: shared.template.directory,
+      image: shared.image.path,
+      disk,
+      diskBase: shared.diskBase,
+      guest: guestConfiguration(config),
+    })
     // The connection is made while the guest comes up; when that fails, the crash report says more than the connection.
     const connecting = connect(shim, directory)
     connecting.catch(() => {})

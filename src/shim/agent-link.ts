@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { encodeCbor } from '../guest/cbor.ts'
 import { encodeFrame, type Frame, FrameDecoder, ProtocolError } from '../guest/frame.ts'
-import type { Configured, Failure } from '../guest/messages.ts'
+import type { Configured, Failure, Hello } from '../guest/messages.ts'
 import { parseConfigured, parseFailure, parseMap, text } from '../guest/parse.ts'
 import { frameTypes } from '../guest/protocol.ts'
 import type { GuestConfiguration } from './launch.ts'
@@ -26,14 +26,16 @@ export type AgentEvents = {
 /** The shim's end of the channel to the agent. What comes from here is hostile. */
 export class AgentLink {
   readonly #socket: Socket
+  readonly #hello: Hello
   readonly #events: AgentEvents
   readonly #decoder = new FrameDecoder()
   readonly #configured = Promise.withResolvers<Configured>()
   readonly #requests = new Map<number, PromiseWithResolvers<void>>()
   #nextRequest = 0x80000001
 
-  constructor(socket: Socket, events: AgentEvents) {
+  constructor(socket: Socket, hello: Hello, events: AgentEvents) {
     this.#socket = socket
+    this.#hello = hello
     this.#events = events
     this.#configured.promise.catch(() => {})
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
@@ -50,6 +52,8 @@ export class AgentLink {
   configure(guest: GuestConfiguration): Promise<Configured> {
     const timeNs = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n
     const payload = encodeCbor({ ...guest, timeNs, entropy: randomBytes(64) })
+    // The hello tells the agent that whoever spoke to it when the template was made is gone.
+    this.send(encodeFrame(frameTypes.hello, 0, encodeCbor(this.#hello)))
     this.send(encodeFrame(frameTypes.configure, 0, payload))
     return this.#configured.promise
   }
@@ -87,7 +91,7 @@ export class AgentLink {
 
   #dispatch(frame: Frame): void {
     switch (frame.type) {
-      // Said again when the agent sees a new connection; the template was built with an agent we know.
+      // The answer to ours; the template was built with an agent we know.
       case frameTypes.hello:
         return
       case frameTypes.configured:

@@ -50,14 +50,14 @@ export class BoxRun {
     this.#launch = launch
     this.#directory = directory
     this.#vmm = vmm
+    const hello = { protocol: protocolVersion, build: launch.build, features: [] }
     this.#console = new ConsoleLog(vmm.console, join(directory, shimFiles.console))
     this.#qmp = new Qmp(vmm.qmp, event => this.#onQmpEvent(event))
-    this.#agent = new AgentLink(vmm.agent, {
+    this.#agent = new AgentLink(vmm.agent, hello, {
       onFrame: frame => this.#onAgentFrame(frame),
       onFailure: error => this.#onAgentFailure(error),
       onDrain: () => this.#relay.resume(),
     })
-    const hello = { protocol: protocolVersion, build: launch.build, features: [] }
     this.#relay = new Relay(this.#agent, hello, parameters => this.#request(parameters))
     this.#server = createServer(socket => this.#relay.accept(socket))
     this.#resumed.promise.catch(() => {})

@@ -1,11 +1,9 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { CofferError } from '../errors.ts'
 import type { MachineSpec } from '../vm/machine.ts'
 
-/** What the runtime tells the shim: all it needs to run one box, once. Written to `launch.json` in the box's directory. */
+/** What the runtime tells the shim: all it needs to run one box, once. A line of JSON on descriptor 3. */
 export type Launch = {
   readonly boxId: string
+  readonly directory: string
   readonly build: string
   /** Nobody's end ends the box; otherwise the hang-up of descriptor 3 does. */
   readonly detach: boolean
@@ -29,8 +27,6 @@ export type GuestConfiguration = {
   readonly capabilities: readonly number[]
 }
 
-export const launchFile = 'launch.json'
-
 /** Files of a box's directory that the shim makes. */
 export const shimFiles = {
   socket: 'shim.sock',
@@ -39,14 +35,3 @@ export const shimFiles = {
   console: 'console.log',
   log: 'shim.log',
 } as const
-
-/** Reads what the runtime of the same version wrote beside; a file of another version is refused. */
-export function readLaunch(directory: string, build: string): Launch {
-  const path = join(directory, launchFile)
-  const launch: Launch = JSON.parse(readFileSync(path, 'utf8'))
-  if (launch.build !== build)
-    throw new CofferError('internal', `${path} was written by build ${launch.build}, this shim is ${build}`, {
-      hint: 'Start the box again with the Coffer that is installed now.',
-    })
-  return launch
-}

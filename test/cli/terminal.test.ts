@@ -54,7 +54,8 @@ test('run -it is a terminal: its size, its name, job control, and the exit code'
   terminal.type('tty; stty size; echo "term=$TERM"\r')
   await terminal.sees(/\/dev\/pts\/\d+\s+33 99\s+term=xterm/)
   // The key, not the signal: the terminal inside makes a signal of it, and our process must not.
-  terminal.type('sleep 1000\r')
+  terminal.type("sh -c 'echo a$((20 + 1)); exec sleep 1000'\r")
+  await terminal.sees(/a21/)
   terminal.type('\u0003')
   await terminal.sees(/\^C/)
   terminal.type('echo still $((40 + 2)); exit 5\r')

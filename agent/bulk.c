@@ -1,0 +1,64 @@
+#include "bulk.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sys.h"
+
+/* Pages of a frame that begins and ends in the middle of one, and room to spare. */
+#define HOLD_BYTES (256 * 1024)
+
+/*
+ * virtio_console's splice hands the device one descriptor for every page the pipe holds, also for those beyond the length it was
+ * asked for, and the device gives up on the empty ones. So the pages first go to a pipe of our own, which holds nothing else; that also
+ * tells how many they are before the frame's header is written.
+ */
+static int hold[2] = {-1, -1}, null_fd = -1;
+static size_t held;
+
+void bulk_open(void)
+{
+    if (pipe2(hold, O_CLOEXEC | O_NONBLOCK) < 0 || fcntl(hold[1], F_SETPIPE_SZ, HOLD_BYTES) < 0)
+        die("make the pipe for large frames");
+    null_fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (null_fd < 0)
+        die("open /dev/null");
+}
+
+size_t bulk_take(int pipe, size_t most)
+{
+    ssize_t taken = splice(pipe, NULL, hold[1], NULL, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (taken > 0)
+        held = (size_t)taken;
+    return held;
+}
+
+size_t bulk_left(void)
+{
+    return held;
+}
+
+void bulk_move(int port, bool *writable)
+{
+    ssize_t moved = splice(hold[0], NULL, port, NULL, held, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+    if (moved > 0) {
+        held -= (size_t)moved;
+        return;
+    }
+    if (errno != EAGAIN && errno != EINTR)
+        console_line("moving pages to the port: %s", strerror(errno));
+    *writable = errno == EINTR;
+}
+
+void bulk_drop(void)
+{
+    while (held > 0) {
+        ssize_t dropped = splice(hold[0], NULL, null_fd, NULL, held, SPLICE_F_NONBLOCK);
+        if (dropped < 0 && errno != EINTR)
+            die("drop a frame");
+        if (dropped > 0)
+            held -= (size_t)dropped;
+    }
+}

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream'
 import { windowBytes } from './protocol.ts'
 
 /** Credit is granted in pieces of this size: often enough that the sender never waits for a reader who keeps up. */
-const grantBytes = windowBytes / 4
+const grantBytes = windowBytes / 8
 
 /**
  * Standard output or error of an execution. What is not read costs at most the window and this stream's own small buffer: credit is granted

@@ -44,6 +44,8 @@ export type ExecOptions = {
   readonly rlimits?: Readonly<Record<string, Rlimit>>
   /** Aborting kills the process tree; `wait` then rejects with code `aborted`. */
   readonly signal?: AbortSignal
+  /** The execution runs on when its client goes; `box.executions` finds it again. Default false. */
+  readonly detach?: boolean
   /** Bound of collected output, per stream. Exceeding it kills the process tree. Default 64 MiB. */
   readonly maxOutputBytes?: number
 }
@@ -93,6 +95,47 @@ export type BoxInfo = {
 }
 
 export type StepListener = (progress: { readonly step: string; readonly detail?: string }) => void
+
+/** An execution as `box.executions` tells of it. The main process has the id `main`. */
+export type ExecutionInfo = {
+  readonly id: string
+  readonly command: readonly string[]
+  /** Undefined until it runs. */
+  readonly pid: number | undefined
+  readonly startedAt: Date
+  /** Whether a client reads its output now; otherwise the end of it is kept for the next one. */
+  readonly attached: boolean
+  /** Whether it has a terminal. */
+  readonly tty: boolean
+  /** How it ended. Ended executions are kept for 5 minutes if they were detached. */
+  readonly result: Result | undefined
+}
+
+/** A process inside a box, as `box.top` tells of it. */
+export type ProcessInfo = {
+  readonly pid: number
+  readonly ppid: number
+  readonly uid: number
+  /** One letter, as in proc(5). */
+  readonly state: string
+  readonly rssKib: number
+  readonly cpuMs: number
+  readonly command: string
+}
+
+export type LogOptions = {
+  /** Waits for more until the box stops. Default false. */
+  readonly follow?: boolean
+  /** Only the last lines. */
+  readonly lines?: number
+  readonly since?: Date
+  /** Default both. */
+  readonly streams?: readonly ('stdout' | 'stderr')[]
+  readonly signal?: AbortSignal
+}
+
+/** A piece of what the main process wrote: bytes as it wrote them, not lines. */
+export type LogEntry = { readonly at: Date; readonly stream: 'stdout' | 'stderr'; readonly data: Buffer }
 
 export type StartOptions = {
   readonly signal?: AbortSignal

@@ -31,10 +31,13 @@ enum frame_type {
     FRAME_RESIZE = 25,
     FRAME_STDIN_FAILED = 26,
     FRAME_DISCARD = 27,
+    FRAME_ATTACH = 28,
+    FRAME_DETACH = 29,
 };
 
 enum frame_flag {
     FLAG_END = 1,
+    FLAG_REPLAY = 2,
 };
 
 enum channel {

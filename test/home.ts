@@ -34,19 +34,25 @@ export async function openTestHome(): Promise<TestHome> {
       await using cleaner = await Runtime.open({ home: path })
       for (const { id } of await cleaner.list()) await cleaner.remove(id, { force: true })
       await runtime.shutdown()
-      const left = processesOf(path)
-      rmSync(path, { recursive: true, force: true })
-      if (left.length > 0) throw new Error(`processes outlive their boxes:\n${left.join('\n')}`)
+      await cleaner.shutdown()
+      try {
+        await eventually('no process of the home is left', () => commandLines().every(line => !line.includes(path)))
+      } finally {
+        rmSync(path, { recursive: true, force: true })
+      }
     },
   }
 }
 
-/** Command lines of living processes that mention `text`, except this one. */
+/** Command lines of living processes that mention `text`, except this one and shims that wait for a box. */
 export function processesOf(text: string): string[] {
+  return commandLines().filter(line => line.includes(text) && !/\/tmp\/\d+-\d+-shim\.log/.test(line))
+}
+
+function commandLines(): string[] {
   return readdirSync('/proc')
     .filter(name => /^\d+$/.test(name) && Number(name) !== process.pid)
     .map(name => `${name} ${commandLine(name)}`)
-    .filter(line => line.includes(text))
 }
 
 function commandLine(pid: string): string {

@@ -51,6 +51,14 @@ export type ExecRequest = {
   readonly rlimits?: readonly (readonly [number, bigint, bigint])[]
 }
 
+/** What the shim takes out of an exec frame; the agent ignores it. */
+export type ShimExecRequest = ExecRequest & {
+  /** Chosen by the client: 12 characters, base62. */
+  readonly id: string
+  /** The execution runs on without a client. */
+  readonly detach: boolean
+}
+
 export type Started = { readonly pid: number }
 
 export type Exited = {

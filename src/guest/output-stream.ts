@@ -10,7 +10,7 @@ const grantBytes = windowBytes / 8
  */
 export class OutputStream extends Readable {
   readonly #grant: (bytes: number) => void
-  readonly #chunks: Buffer[] = []
+  readonly #chunks: { readonly bytes: Buffer; readonly isCounted: boolean }[] = []
   #isWanted = false
   #ended = false
   #ungranted = 0
@@ -22,10 +22,10 @@ export class OutputStream extends Readable {
     this.on('error', () => {})
   }
 
-  /** Bytes as they arrive. */
-  receive(chunk: Buffer): void {
+  /** Bytes as they arrive. Those of a replay do not count against the window. */
+  receive(bytes: Buffer, isReplay = false): void {
     if (this.destroyed) return
-    this.#chunks.push(chunk)
+    this.#chunks.push({ bytes, isCounted: !isReplay })
     if (this.#isWanted) this.#deliver()
   }
 
@@ -49,8 +49,8 @@ export class OutputStream extends Readable {
     while (this.#isWanted) {
       const chunk = this.#chunks.shift()
       if (chunk === undefined) break
-      this.#isWanted = this.push(chunk)
-      this.#count(chunk.length)
+      this.#isWanted = this.push(chunk.bytes)
+      if (chunk.isCounted) this.#count(chunk.bytes.length)
     }
     if (this.#ended && this.#chunks.length === 0 && this.#isWanted) {
       this.#isWanted = false

@@ -39,7 +39,10 @@ export function parseStarted(payload: Uint8Array): Started {
 }
 
 export function parseExited(payload: Uint8Array): Exited {
-  const map = parseMap(payload)
+  return parseExitedMap(parseMap(payload))
+}
+
+export function parseExitedMap(map: CborMap): Exited {
   return {
     code: integer(map, 'code', -64, 255),
     timedOut: boolean(map, 'timedOut'),

@@ -75,11 +75,17 @@ export const frameTypes = {
   stdinFailed: 26,
   /** Host → agent: nobody reads the output of this stream any more; the agent drains and drops it. Empty. */
   discard: 27,
+  /** Client → shim: open a stream on an execution that is there. `{ id }`. Answered as `exec` is, then missed output. */
+  attach: 28,
+  /** Client → shim: leave the stream; the execution runs on. Empty. */
+  detach: 29,
 } as const
 
 export const flags = {
   /** On stdin, stdout, stderr: this frame is the last of its channel. */
   end: 1,
+  /** Shim → client, on stdout and stderr after `attach`: output that was missed. It does not count against the window. */
+  replay: 2,
 } as const
 
 /** Values of `flags` in a credit frame. */

@@ -1,7 +1,6 @@
-import { encodeCbor } from './cbor.ts'
 import { encodeCredit, encodeFrame, type Frame, ProtocolError } from './frame.ts'
 import { InputStream } from './input-stream.ts'
-import type { ExecRequest, Exited, Failure, Started } from './messages.ts'
+import type { Exited, Failure, Started } from './messages.ts'
 import { OutputStream } from './output-stream.ts'
 import { parseCredit, parseExited, parseFailure, parseStarted } from './parse.ts'
 import { channels, flags, frameTypes } from './protocol.ts'
@@ -31,7 +30,8 @@ export class RemoteExecution {
   #hasExited = false
   #openOutputs = 2
 
-  constructor(stream: number, request: ExecRequest, send: (frame: Buffer) => void) {
+  /** Made by `Session`, which sends the frame that opens the stream. */
+  constructor(stream: number, hasInput: boolean, send: (frame: Buffer) => void) {
     this.#stream = stream
     this.#send = send
     this.started = this.#started.promise
@@ -39,10 +39,9 @@ export class RemoteExecution {
     // Nobody has to wait for either.
     this.started.catch(() => {})
     this.exited.catch(() => {})
-    this.stdin = request.stdin ? new InputStream((bytes, isEnd) => this.#sendInput(bytes, isEnd)) : undefined
+    this.stdin = hasInput ? new InputStream((bytes, isEnd) => this.#sendInput(bytes, isEnd)) : undefined
     this.stdout = new OutputStream(bytes => send(encodeCredit(stream, channels.stdout, bytes)))
     this.stderr = new OutputStream(bytes => send(encodeCredit(stream, channels.stderr, bytes)))
-    send(encodeFrame(frameTypes.exec, stream, encodeCbor(request)))
   }
 
   get isFinished(): boolean {
@@ -61,6 +60,18 @@ export class RemoteExecution {
     payload.writeUInt16LE(rows, 0)
     payload.writeUInt16LE(columns, 2)
     this.#send(encodeFrame(frameTypes.resize, this.#stream, payload))
+  }
+
+  /** Leaves the execution, which runs on: the streams end here. */
+  leave(): void {
+    if (this.isFinished) return
+    this.#send(encodeFrame(frameTypes.detach, this.#stream))
+    this.#hasExited = true
+    this.#openOutputs = 0
+    this.#exited.reject(new Error('left'))
+    this.stdin?.destroy()
+    this.stdout.finish()
+    this.stderr.finish()
   }
 
   /** Output nobody will read need not be sent. */
@@ -107,7 +118,7 @@ export class RemoteExecution {
   }
 
   #receiveOutput(stream: OutputStream, frame: Frame): void {
-    if (frame.payload.length > 0) stream.receive(frame.payload)
+    if (frame.payload.length > 0) stream.receive(frame.payload, (frame.flags & flags.replay) !== 0)
     if ((frame.flags & flags.end) === 0) return
     this.#openOutputs -= 1
     stream.finish()

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { basename, dirname } from 'node:path'
 import { type CborMap, encodeCbor } from './cbor.ts'
 import { encodeFrame, type Frame, FrameDecoder, ProtocolError } from './frame.ts'
-import type { ExecRequest } from './messages.ts'
+import type { ShimExecRequest } from './messages.ts'
 import { parseFailure, parseHello, parseMap } from './parse.ts'
 import { frameTypes, protocolVersion } from './protocol.ts'
 import { ExecutionRefused, RemoteExecution } from './remote-execution.ts'
@@ -20,7 +20,10 @@ export class Session implements Disposable {
   readonly #hello = Promise.withResolvers<void>()
   readonly #executions = new Map<number, RemoteExecution>()
   readonly #requests = new Map<number, PromiseWithResolvers<CborMap>>()
+  /** Streams of executions that were left: frames for them may still be under way. */
+  readonly #left = new Set<number>()
   #nextStream = 1
+  #watchers = 0
   #failure: Error | undefined
 
   private constructor(socket: Socket, build: string) {
@@ -46,6 +49,7 @@ export class Session implements Disposable {
   static async connect(path: string, build: string): Promise<Session> {
     const session = new Session(await connectShort(path), build)
     await session.#hello.promise
+    session.#holdLoop()
     return session
   }
 
@@ -53,12 +57,42 @@ export class Session implements Disposable {
     return this.#failure === undefined
   }
 
-  execute(request: ExecRequest): RemoteExecution {
+  execute(request: ShimExecRequest): RemoteExecution {
+    return this.#open(frameTypes.exec, encodeCbor(request), request.stdin)
+  }
+
+  /** Joins an execution that is there: what was missed, then what comes. */
+  attach(id: string): RemoteExecution {
+    return this.#open(frameTypes.attach, encodeCbor({ id }), true)
+  }
+
+  /** Leaves an execution, which runs on. */
+  leave(execution: RemoteExecution): void {
+    execution.leave()
+    for (const [stream, known] of this.#executions)
+      if (known === execution) {
+        this.#executions.delete(stream)
+        this.#left.add(stream)
+      }
+  }
+
+  #open(type: number, payload: Buffer, hasInput: boolean): RemoteExecution {
     const stream = this.#nextStream++
-    const execution = new RemoteExecution(stream, request, frame => this.#send(frame))
-    if (this.#failure === undefined) this.#executions.set(stream, execution)
-    else execution.fail(this.#failure)
+    const execution = new RemoteExecution(stream, hasInput, frame => this.#send(frame))
+    if (this.#failure === undefined) {
+      this.#executions.set(stream, execution)
+      this.#send(encodeFrame(type, stream, payload))
+      this.#holdLoop()
+    } else execution.fail(this.#failure)
     return execution
+  }
+
+  /** `closed`, keeping the process alive until then. */
+  async whenClosed(): Promise<void> {
+    this.#watchers += 1
+    this.#holdLoop()
+    await this.closed
+    this.#watchers -= 1
   }
 
   /** Asks the shim to carry out `method`. Rejects with `ExecutionRefused` when it refuses, `SessionLost` when it goes away. */
@@ -68,16 +102,8 @@ export class Session implements Disposable {
     const answer = Promise.withResolvers<CborMap>()
     this.#requests.set(stream, answer)
     this.#send(encodeFrame(frameTypes.request, stream, encodeCbor({ method, ...parameters })))
+    this.#holdLoop()
     return answer.promise
-  }
-
-  /** Lets the process end although the connection is open. */
-  unref(): void {
-    this.#socket.unref()
-  }
-
-  ref(): void {
-    this.#socket.ref()
   }
 
   [Symbol.dispose](): void {
@@ -127,12 +153,20 @@ export class Session implements Disposable {
       throw new ProtocolError(`a frame on stream ${frame.stream}, which is not open`)
     execution.receive(frame)
     if (execution.isFinished) this.#executions.delete(frame.stream)
+    this.#holdLoop()
   }
 
   #settle(stream: number, settle: (answer: PromiseWithResolvers<CborMap>) => void): void {
     const answer = this.#requests.get(stream)
     this.#requests.delete(stream)
     if (answer !== undefined) settle(answer)
+    this.#holdLoop()
+  }
+
+  /** The connection keeps the process alive while somebody waits for something on it, and only then. */
+  #holdLoop(): void {
+    if (this.#executions.size + this.#requests.size + this.#watchers > 0) this.#socket.ref()
+    else this.#socket.unref()
   }
 
   #fail(error: Error): void {

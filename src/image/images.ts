@@ -15,6 +15,7 @@ export type Image = {
   readonly env: Readonly<Record<string, string>>
   readonly workdir: string | undefined
   readonly user: string | undefined
+  readonly entrypoint: readonly string[]
   readonly command: readonly string[]
 }
 
@@ -70,7 +71,13 @@ async function prepareBaseImage(
 
 function imageDefaults(): Omit<Image, 'path'> {
   const env = Object.fromEntries(baseImageConfig.Env.map(entry => entry.split(/=(.*)/s).slice(0, 2)))
-  return { env, workdir: baseImageConfig.WorkingDir, user: undefined, command: baseImageConfig.Cmd }
+  return {
+    env,
+    workdir: baseImageConfig.WorkingDir,
+    user: undefined,
+    entrypoint: [],
+    command: baseImageConfig.Cmd,
+  }
 }
 
 /** Raised when the built-in image gets other content from the same binary. */

@@ -11,6 +11,7 @@ import {
   checkKeys,
   checkObject,
   checkText,
+  checkTextList,
   checkTextRecord,
   invalid,
   show,
@@ -21,6 +22,8 @@ export type BoxConfig = {
   readonly image: string
   readonly command: readonly string[] | undefined
   readonly entrypoint: readonly string[] | undefined
+  /** The main process has a terminal. */
+  readonly tty: boolean
   readonly env: Readonly<Record<string, string>>
   readonly workdir: string | undefined
   readonly user: string | undefined
@@ -44,6 +47,7 @@ const known: readonly (keyof BoxOptions)[] = [
   'image',
   'command',
   'entrypoint',
+  'tty',
   'env',
   'workdir',
   'user',
@@ -62,14 +66,15 @@ export function parseBoxOptions(
   identity: { id: string; name: string | undefined },
 ): BoxConfig {
   checkKeys('options', checkObject('options', options), known)
-  if (options.command !== undefined || options.entrypoint !== undefined)
-    throw new CofferError('unsupported', 'a main process (command, entrypoint) is not supported yet', {
-      hint: 'Create the box without it and run the command with exec.',
-    })
   return {
     image: options.image === undefined ? builtInImage : checkImage(options.image),
-    command: options.command,
-    entrypoint: options.entrypoint,
+    command:
+      options.command === undefined ? undefined : checkTextList('command', options.command, maxControlBytes),
+    entrypoint:
+      options.entrypoint === undefined
+        ? undefined
+        : checkTextList('entrypoint', options.entrypoint, maxControlBytes),
+    tty: checkBoolean('tty', options.tty ?? false),
     env: options.env === undefined ? {} : checkEnvironment('env', options.env, maxControlBytes),
     workdir: options.workdir === undefined ? undefined : checkDirectory('workdir', options.workdir),
     user: checkUser('user', options.user),
@@ -128,7 +133,7 @@ export function decodeBoxConfig(id: string, json: string): BoxConfig {
   const texts = [image, hostname, machineId].every(value => typeof value === 'string')
   const numbers = [cpus, memoryMib, diskMib].every(value => Number.isInteger(value))
   if (!texts || !numbers) throw damaged(id)
-  return { env: {}, labels: {}, detach: false, ephemeral: false, ...config } as BoxConfig
+  return { env: {}, labels: {}, tty: false, detach: false, ephemeral: false, ...config } as BoxConfig
 }
 
 function checkImage(image: unknown): string {

@@ -1,80 +1,68 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CofferError, isCofferError } from '../errors.ts'
+import { CofferError } from '../errors.ts'
+import type { RemoteExecution } from '../guest/remote-execution.ts'
 import { ExecutionRefused } from '../guest/remote-execution.ts'
-import { Session, SessionLost } from '../guest/session.ts'
-import { ensureImage } from '../image/images.ts'
-import { shimFiles } from '../shim/launch.ts'
+import type { Session } from '../guest/session.ts'
+import { ensureImage, type Image } from '../image/images.ts'
+import { readExitRecord } from '../shim/exit-file.ts'
+import { type MainProcess, shimFiles } from '../shim/launch.ts'
 import { createId } from '../state/box-id.ts'
-import type { Home } from '../state/home.ts'
-import { acquireLock, type Lock } from '../state/lock.ts'
-import type { ProcessIdentity } from '../state/process-identity.ts'
-import { isAlive } from '../state/process-identity.ts'
-import type { BoxRow, Store } from '../state/store.ts'
-import { packageVersion } from '../version.ts'
+import type { BoxRow } from '../state/store.ts'
 import { findComponents } from '../vm/components.ts'
 import { decodeBoxConfig } from './box-config.ts'
+import { BoxConnection, type BoxContext } from './box-connection.ts'
 import { boxInfo } from './box-info.ts'
-import { crashError, readCrashReport } from './crash-report.ts'
-import { execRequest, type ImageDefaults } from './exec-request.ts'
+import { execRequest } from './exec-request.ts'
 import { Execution, refusedError } from './execution.ts'
-import { findShim } from './liveness.ts'
-import type { BoxInfo, ExecOptions, StartOptions } from './options.ts'
+import { BoxExecutions } from './executions.ts'
+import { readLogs } from './logs.ts'
+import { mainRequest } from './main-process.ts'
+import type { BoxInfo, ExecOptions, LogEntry, LogOptions, ProcessInfo, StartOptions } from './options.ts'
 import type { Output } from './output.ts'
-import { isOrderly, stoppedState } from './reconcile.ts'
-import { boxLockPath, removeBoxFiles } from './remove-box.ts'
-import type { ShimProcess } from './shim-process.ts'
-import type { SpareShim } from './spare-shim.ts'
-import { type BoxPlace, startBox } from './start-box.ts'
+import { parseProcesses } from './processes.ts'
+import { removeBoxFiles } from './remove-box.ts'
 import { checkInteger, checkText } from './validate.ts'
 
-/** What a box needs of the runtime it came from. */
-export type BoxContext = {
-  readonly home: Home
-  readonly store: Store
-  /** Shims this runtime started: their hang-up ends the attached ones. */
-  readonly shims: Map<string, ShimProcess>
-  readonly spare: SpareShim
-  checkOpen(): void
-}
-
 const defaultStopTimeoutMs = 10_000
-/** A shim that was told to stop unmounts, powers off and tidies up in this time beyond the grace; then it is killed. */
-const stopMarginMs = 8_000
 
 /** One box: a record, a disk, and a VM while it runs. The same handle can stop it and start it again. */
 export class Box {
   readonly id: string
   readonly name: string | undefined
+  /** What runs in the box, whoever started it, and what ended not long ago. */
+  readonly executions: BoxExecutions
   readonly #context: BoxContext
-  readonly #place: BoxPlace
-  #session: Promise<Session> | undefined
-  #image: ImageDefaults | undefined
+  readonly #connection: BoxConnection
+  #image: Image | undefined
 
   /** Made by `runtime.create` and `runtime.get`. */
   constructor(context: BoxContext, row: BoxRow) {
     this.id = row.id
     this.name = row.name
     this.#context = context
-    const directory = join(context.home.boxes, row.id)
-    this.#place = {
+    this.#connection = new BoxConnection(context, {
       home: context.home,
       spare: context.spare,
       id: row.id,
       label: row.name ?? row.id,
-      directory,
+      directory: join(context.home.boxes, row.id),
       config: decodeBoxConfig(row.id, row.config),
-    }
+    })
+    this.executions = new BoxExecutions(this.#connection)
   }
 
   /** Throws `not_found` when the box was removed. */
   async info(): Promise<BoxInfo> {
-    return boxInfo(this.#context.home, this.#context.store, this.#row())
+    return boxInfo(this.#context.home, this.#context.store, this.#connection.row())
   }
 
-  /** Starts the box; does nothing when it runs. Concurrent calls, also of other processes, share one start. */
+  /**
+   * Starts the box; does nothing when it runs. Concurrent calls, also of other processes, share one start. Throws `execution_failed`
+   * when it has a main process that cannot be run.
+   */
   async start(options: StartOptions = {}): Promise<void> {
-    await this.#connect(options)
+    await this.#start(options, false)
   }
 
   /**
@@ -84,21 +72,13 @@ export class Box {
   async stop(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     const timeoutMs = checkInteger('timeoutMs', options.timeoutMs ?? defaultStopTimeoutMs, 0, 24 * 3600_000)
     this.#context.checkOpen()
-    using _lock = await this.#lock()
+    using _lock = await this.#connection.lock()
     await this.stopLocked(timeoutMs)
   }
 
   /** `stop` for a caller that holds the box's lock. */
   async stopLocked(timeoutMs: number): Promise<void> {
-    const shim = findShim(this.#place.directory, this.id)
-    const session = this.#session
-    if (shim !== undefined) await this.#end(shim, session, timeoutMs)
-    this.#context.shims.get(this.id)?.[Symbol.dispose]()
-    this.#context.shims.delete(this.id)
-    this.#drop(session)
-    const row = this.#context.store.findBox(this.id)
-    if (row !== undefined && row.status !== 'configured')
-      this.#context.store.updateState(this.id, stoppedState(row, this.#place.directory))
+    await this.#connection.stopLocked(timeoutMs)
   }
 
   async restart(options: StartOptions & { readonly timeoutMs?: number } = {}): Promise<void> {
@@ -108,24 +88,24 @@ export class Box {
 
   /**
    * Runs a program (no shell) and returns when it runs; starts the box if need be. Throws `execution_failed` with `details.kind`
-   * when it cannot be run, `invalid_argument` for options.
+   * when it cannot be run, `invalid_argument` for options, `invalid_state` when the box has a main process that has ended.
    */
   async exec(command: string, args: readonly string[] = [], options: ExecOptions = {}): Promise<Execution> {
     options.signal?.throwIfAborted()
-    const request = execRequest(command, args, options, this.#place.config, await this.#imageDefaults())
-    const session = await this.#connect(options.signal === undefined ? {} : { signal: options.signal })
-    const remote = session.execute(request)
-    const explain = (error: unknown): Promise<CofferError> =>
-      this.#explain(`cannot run ${command} in box ${this.#place.label}`, error)
-    if (typeof options.stdin === 'string' && (options.stdin === 'null' || options.stdin === 'pipe')) {
-      // The caller writes, or nobody does.
-    } else if (options.stdin !== undefined) remote.stdin?.end(options.stdin)
-    try {
-      const { pid } = await remote.started
-      return new Execution(createId(), pid, remote, options, explain)
-    } catch (error) {
-      throw error instanceof ExecutionRefused ? refusedError(command, error) : await explain(error)
-    }
+    const id = createId()
+    const request = execRequest(
+      command,
+      args,
+      options,
+      this.#connection.place.config,
+      await this.#imageDefaults(),
+    )
+    this.#checkExecutable(command)
+    const session = await this.#start(options.signal === undefined ? {} : { signal: options.signal }, false)
+    const remote = session.execute({ ...request, id, detach: options.detach ?? false })
+    if (options.stdin !== undefined && options.stdin !== 'null' && options.stdin !== 'pipe')
+      remote.stdin?.end(options.stdin)
+    return this.#follow(session, remote, { id, command, options })
   }
 
   /** `exec`, collected: waits for the end and returns all output. A non-zero exit is a result, not an error. */
@@ -139,137 +119,101 @@ export class Box {
     return this.run('sh', ['-c', checkText('script', script, 1024 * 1024)], options)
   }
 
+  /**
+   * Joins the main process: starts the box if it does not run, and then misses nothing; else what was missed (one window), then what comes.
+   * Throws `invalid_state` when the box has none, or somebody is attached.
+   */
+  async attach(options: StartOptions = {}): Promise<Execution> {
+    if (
+      this.#connection.place.config.command === undefined &&
+      this.#connection.place.config.entrypoint === undefined
+    )
+      throw new CofferError(
+        'invalid_state',
+        `cannot attach to box ${this.#connection.place.label}: it has no main process`,
+        {
+          hint: 'Create the box with a command, or attach to one of its executions.',
+        },
+      )
+    const session = await this.#start(options, true)
+    return this.executions.attachOn(session, 'main')
+  }
+
+  /** Waits until the box stops. Resolves at once when it does not run. */
+  async wait(): Promise<{ readonly exitCode: number | undefined; readonly reason: string }> {
+    while (this.#connection.isRunning) {
+      const session = await this.#connection.connect().catch(() => undefined)
+      await (session === undefined ? sleep(50) : session.whenClosed())
+    }
+    const { reason } = await this.info()
+    const record = readExitRecord(join(this.#connection.place.directory, shimFiles.exit))
+    return { exitCode: record?.main?.code, reason: reason ?? 'the box has not run' }
+  }
+
+  /** The processes inside. Throws `invalid_state` when the box does not run. */
+  async top(): Promise<ProcessInfo[]> {
+    const session = await this.#connection.connectRunning('list the processes of')
+    return parseProcesses(await session.request('top'))
+  }
+
+  /** What the main process wrote, oldest first, also after the box stopped. At most the last 40 MiB are kept. */
+  logs(options: LogOptions = {}): AsyncIterable<LogEntry> {
+    const path = join(this.#connection.place.directory, shimFiles.output)
+    return readLogs(path, options, () => this.#connection.isRunning)
+  }
+
   /** Stops the box, unless it is detached, and removes it if it is ephemeral. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#place.config.detach) return this.#drop(this.#session)
-    using _lock = await this.#lock()
+    const { detach, ephemeral } = this.#connection.place.config
+    if (detach) return this.#connection.drop()
+    using _lock = await this.#connection.lock()
     await this.stopLocked(defaultStopTimeoutMs)
-    if (this.#place.config.ephemeral) removeBoxFiles(this.#context, this.id)
+    if (ephemeral) removeBoxFiles(this.#context, this.id)
   }
 
-  #row(): BoxRow {
-    this.#context.checkOpen()
-    const row = this.#context.store.findBox(this.id)
-    if (row === undefined) throw new CofferError('not_found', `box ${this.#place.label} was removed`)
-    return row
-  }
-
-  #lock(signal?: AbortSignal): Promise<Lock> {
-    return acquireLock(boxLockPath(this.#context.home, this.id), { signal })
-  }
-
-  async #imageDefaults(): Promise<ImageDefaults> {
-    this.#image ??= await ensureImage(this.#context.home, this.#place.config.image, findComponents().busybox)
-    return this.#image
-  }
-
-  async #connect(options: StartOptions): Promise<Session> {
-    const known = await this.#session?.catch(() => undefined)
-    if (known?.isOpen) return known
-    const pending = this.#connectNow(options)
-    this.#session = pending
+  async #follow(
+    session: Session,
+    remote: RemoteExecution,
+    { id, command, options }: { id: string; command: string; options: ExecOptions },
+  ): Promise<Execution> {
+    const explain = (error: unknown): Promise<CofferError> =>
+      this.#connection.explain(`cannot run ${command} in box ${this.#connection.place.label}`, error)
     try {
-      return await pending
+      const { pid } = await remote.started
+      return new Execution({ id, pid, remote, session, options, explain })
     } catch (error) {
-      if (this.#session === pending) this.#session = undefined
-      throw error
+      throw error instanceof ExecutionRefused ? refusedError(command, error) : await explain(error)
     }
   }
 
-  async #connectNow(options: StartOptions): Promise<Session> {
-    this.#row()
-    const running = await this.#connectRunning()
-    if (running !== undefined) return running
-    using _lock = await this.#lock(options.signal)
-    // Another process may have started it while we waited.
-    const started = await this.#connectRunning()
-    return started ?? (await this.#startLocked(options))
+  async #start(options: StartOptions, waitForAttach: boolean): Promise<Session> {
+    const { config } = this.#connection.place
+    const request = mainRequest(config, await this.#imageDefaults(options))
+    const main: MainProcess | undefined = request === undefined ? undefined : { request, waitForAttach }
+    return this.#connection.connect({ ...options, main })
   }
 
-  async #connectRunning(): Promise<Session | undefined> {
-    if (findShim(this.#place.directory, this.id) === undefined) return undefined
-    try {
-      return await Session.connect(join(this.#place.directory, shimFiles.socket), packageVersion())
-    } catch {
-      // It is about to listen, or about to end; under the box's lock it is one or the other.
-      return undefined
-    }
-  }
-
-  async #startLocked(options: StartOptions): Promise<Session> {
-    const { store, shims } = this.#context
-    try {
-      this.#row()
-      const { shim, session } = await startBox(this.#place, options)
-      shim.unref()
-      shims.get(this.id)?.[Symbol.dispose]()
-      shims.set(this.id, shim)
-      store.updateState(this.id, {
-        status: 'running',
-        startedAtMs: Date.now(),
-        stoppedAtMs: undefined,
-        reason: undefined,
-      })
-      return session
-    } catch (error) {
-      const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
-      if (!isCofferError(error, 'aborted'))
-        store.updateState(this.id, {
-          status: 'failed',
-          startedAtMs: undefined,
-          stoppedAtMs: Date.now(),
-          reason,
-        })
-      throw error
-    }
-  }
-
-  async #end(shim: ProcessIdentity, open: Promise<Session> | undefined, timeoutMs: number): Promise<void> {
-    const session = (await open?.catch(() => undefined)) ?? (await this.#connectRunning())
-    const asked = session?.request('stop', { graceMs: timeoutMs }).catch(() => {})
-    const deadline = performance.now() + timeoutMs + stopMarginMs
-    await Promise.race([asked, sleep(timeoutMs + stopMarginMs, undefined, { ref: false })])
-    while (isAlive(shim)) {
-      // Not our child: there is no event for its end. QEMU dies with it.
-      if (session === undefined || performance.now() > deadline) process.kill(shim.pid, 'SIGKILL')
-      await sleep(5)
-    }
-  }
-
-  /** Closes a connection. One made since, for the next run of the box, stays. */
-  #drop(session: Promise<Session> | undefined): void {
-    if (this.#session === session) this.#session = undefined
-    session?.then(
-      open => open[Symbol.dispose](),
-      () => {},
+  /** A box with a main process does a job; running a command in it afterwards must not do the job again. */
+  #checkExecutable(command: string): void {
+    const { config, label } = this.#connection.place
+    if (config.command === undefined && config.entrypoint === undefined) return
+    if (this.#connection.isRunning || this.#connection.row().status === 'configured') return
+    throw new CofferError(
+      'invalid_state',
+      `cannot run ${command} in box ${label}: its main process has ended`,
+      {
+        hint: `Start the box again, which runs its main process again: coffer start ${label}`,
+      },
     )
   }
 
-  /** The loss of the connection, as what became of the box. Other errors as they are. */
-  async #explain(step: string, error: unknown): Promise<CofferError> {
-    if (error instanceof CofferError) return error
-    if (!(error instanceof SessionLost))
-      return new CofferError('internal', `${step}: ${error instanceof Error ? error.message : error}`, {
-        cause: error,
-      })
-    if (!(await this.#hasEnded()))
-      return new CofferError('engine_unavailable', `${step}: the connection to its shim was lost`, {
-        hint: 'The box runs on; try again.',
-        cause: error,
-      })
-    const report = readCrashReport(this.#place.directory)
-    if (report.record !== undefined && isOrderly(report.record.cause))
-      return new CofferError('stopped', `${step}: ${report.record.message}`, { cause: error })
-    return crashError(step, report)
-  }
-
-  async #hasEnded(): Promise<boolean> {
-    const patienceMs = 1_500
-    const deadline = performance.now() + patienceMs
-    while (findShim(this.#place.directory, this.id) !== undefined) {
-      if (performance.now() > deadline) return false
-      await sleep(10)
-    }
-    return true
+  async #imageDefaults(options: StartOptions = {}): Promise<Image> {
+    this.#image ??= await ensureImage(
+      this.#context.home,
+      this.#connection.place.config.image,
+      findComponents().busybox,
+      options,
+    )
+    return this.#image
   }
 }

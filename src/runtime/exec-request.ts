@@ -4,6 +4,7 @@ import { type BoxConfig, checkDirectory, checkUser } from './box-config.ts'
 import type { ExecOptions } from './options.ts'
 import { parseRlimits } from './rlimits.ts'
 import {
+  checkBoolean,
   checkEnvironment,
   checkInteger,
   checkKeys,
@@ -29,6 +30,7 @@ const known: readonly (keyof ExecOptions)[] = [
   'timeoutMs',
   'rlimits',
   'signal',
+  'detach',
   'maxOutputBytes',
 ]
 
@@ -49,6 +51,9 @@ export function execRequest(
     ...checkTextList('args', args, maxControlBytes),
   ]
   if (command === '') throw invalid('command', 'is empty')
+  if (options.detach !== undefined) checkBoolean('detach', options.detach)
+  if (options.maxOutputBytes !== undefined)
+    checkInteger('maxOutputBytes', options.maxOutputBytes, 0, Number.MAX_SAFE_INTEGER)
   const tty = terminalSize(options.tty)
   const user = checkUser('user', options.user) ?? box.user ?? image.user
   const cwd = options.cwd === undefined ? (box.workdir ?? image.workdir) : checkDirectory('cwd', options.cwd)

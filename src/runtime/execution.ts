@@ -2,7 +2,9 @@ import type { Readable, Writable } from 'node:stream'
 import { CofferError } from '../errors.ts'
 import type { Exited, Failure } from '../guest/messages.ts'
 import { signalTargets } from '../guest/protocol.ts'
-import type { ExecutionRefused, RemoteExecution } from '../guest/remote-execution.ts'
+import type { RemoteExecution } from '../guest/remote-execution.ts'
+import type { Session } from '../guest/session.ts'
+import { type ExecutionEvent, executionEvents } from './execution-events.ts'
 import type { ExecOptions, Result } from './options.ts'
 import { collectOutput, type Output } from './output.ts'
 import { signalName, signalNumber } from './signals.ts'
@@ -10,6 +12,15 @@ import { checkInteger } from './validate.ts'
 
 /** What turns the loss of the connection into the error that says what became of the box. */
 export type Explain = (error: unknown) => Promise<CofferError>
+
+export type ExecutionParts = {
+  readonly id: string
+  readonly pid: number
+  readonly remote: RemoteExecution
+  readonly session: Session
+  readonly options: ExecOptions
+  readonly explain: Explain
+}
 
 const sigkill = 9
 
@@ -24,14 +35,17 @@ export class Execution {
   readonly stdout: Readable
   readonly stderr: Readable
   readonly #remote: RemoteExecution
+  readonly #session: Session
+  #hasLeft = false
   readonly #result: Promise<Result>
   readonly #maxOutputBytes: number | undefined
 
-  /** Made by `box.exec`, which waits for `started` first. */
-  constructor(id: string, pid: number, remote: RemoteExecution, options: ExecOptions, explain: Explain) {
+  /** Made by `box.exec` and `executions.attach`, which wait until it runs. */
+  constructor({ id, pid, remote, session, options, explain }: ExecutionParts) {
     this.id = id
     this.pid = pid
     this.#remote = remote
+    this.#session = session
     this.#maxOutputBytes = options.maxOutputBytes
     this.stdout = remote.stdout
     this.stderr = remote.stderr
@@ -51,6 +65,20 @@ export class Execution {
   /** Reads both streams to their end. Rejects as `wait` does, and with `resource_exhausted` above `maxOutputBytes`. */
   output(): Promise<Output> {
     return collectOutput(this, this.#maxOutputBytes)
+  }
+
+  /**
+   * What happens, in its order: `started`, output as it comes, `exited`. Reads both streams. An end without `exited` is an error,
+   * as `wait` rejects.
+   */
+  events(): AsyncIterable<ExecutionEvent> {
+    return executionEvents(this)
+  }
+
+  /** Leaves the process running and ends the streams here; `box.executions.attach` comes back to it. `wait` then rejects with `aborted`. */
+  async detach(): Promise<void> {
+    this.#hasLeft = true
+    this.#session.leave(this.#remote)
   }
 
   /** SIGKILL to the process group. A process that is gone is no error. */
@@ -86,7 +114,9 @@ export class Execution {
         throw new CofferError('aborted', 'the execution was aborted', { cause: signal.reason })
       return resultOf(exited)
     } catch (error) {
-      throw await explain(error)
+      throw this.#hasLeft
+        ? new CofferError('aborted', 'this client left the execution, which runs on')
+        : await explain(error)
     } finally {
       signal?.removeEventListener('abort', abort)
     }
@@ -94,8 +124,8 @@ export class Execution {
 }
 
 /** A command that could not be run, as an error with `details.kind` and `details.errno`. */
-export function refusedError(command: string, error: ExecutionRefused): CofferError {
-  const { kind, stage, errno, message } = error.failure
+export function refusedError(command: string, { failure }: { readonly failure: Failure }): CofferError {
+  const { kind, stage, errno, message } = failure
   return new CofferError('execution_failed', `cannot run ${command}: ${message}`, {
     hint: refusalHints[kind],
     details: { kind, stage, errno },
@@ -114,7 +144,8 @@ const refusalHints: Readonly<Partial<Record<Failure['kind'], string>>> = {
   out_of_memory: 'Give the box more memory.',
 }
 
-function resultOf(exited: Exited): Result {
+/** The agent's word for the end, as users see it. */
+export function resultOf(exited: Exited): Result {
   return {
     exitCode: exited.code,
     ok: exited.code === 0,

@@ -4,7 +4,13 @@ import { shimFiles } from '../shim/launch.ts'
 import type { BoxRow, BoxState } from '../state/store.ts'
 import { readCrashReport } from './crash-report.ts'
 
-const orderly: ReadonlySet<ExitCause> = new Set(['stopped', 'killed', 'orphaned', 'guest_shutdown'])
+const orderly: ReadonlySet<ExitCause> = new Set([
+  'stopped',
+  'killed',
+  'orphaned',
+  'guest_shutdown',
+  'main_exited',
+])
 
 /** Whether a run ended because somebody wanted it to. */
 export function isOrderly(cause: ExitCause): boolean {

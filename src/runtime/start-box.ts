@@ -3,9 +3,10 @@ import { join } from 'node:path'
 import { ensureBaseDisk } from '../disk/base-disk.ts'
 import { createOverlay } from '../disk/qcow2.ts'
 import { CofferError, systemErrorCode } from '../errors.ts'
+import type { Failure } from '../guest/messages.ts'
 import { Session } from '../guest/session.ts'
 import { ensureImage } from '../image/images.ts'
-import { shimFiles } from '../shim/launch.ts'
+import { type MainProcess, shimFiles } from '../shim/launch.ts'
 import type { Home } from '../state/home.ts'
 import { packageVersion } from '../version.ts'
 import { chooseAccelerator } from '../vm/accelerator.ts'
@@ -18,6 +19,8 @@ import { guestConfiguration } from './guest-configuration.ts'
 import type { StartOptions } from './options.ts'
 import type { ShimProcess } from './shim-process.ts'
 import type { SpareShim } from './spare-shim.ts'
+
+export type Starting = StartOptions & { readonly main?: MainProcess | undefined }
 
 export type BoxPlace = {
   readonly spare: SpareShim
@@ -36,7 +39,7 @@ export type BoxPlace = {
  */
 export async function startBox(
   place: BoxPlace,
-  options: StartOptions,
+  options: Starting,
 ): Promise<{ shim: ShimProcess; session: Session }> {
   const { home, config, directory } = place
   // 1. What every box of this kind shares.
@@ -72,6 +75,7 @@ export async function startBox(
       disk,
       diskBase: shared.diskBase,
       guest: guestConfiguration(config),
+      main: options.main,
     })
     // The connection is made while the guest comes up; when that fails, the crash report says more than the connection.
     const connecting = connect(shim, directory)
@@ -105,10 +109,20 @@ async function waitUntilReady(
       throw new CofferError('aborted', `the start of box ${place.label} was given up`, {
         cause: signal.reason,
       })
-    throw crashError(`cannot start box ${place.label}`, readCrashReport(place.directory))
+    const report = readCrashReport(place.directory)
+    const { mainFailure, message = '' } = report.record ?? {}
+    if (mainFailure !== undefined) throw mainError(place.label, message, mainFailure)
+    throw crashError(`cannot start box ${place.label}`, report)
   } finally {
     signal?.removeEventListener('abort', abort)
   }
+}
+
+function mainError(label: string, message: string, { kind, stage, errno }: Failure): CofferError {
+  return new CofferError('execution_failed', `cannot start box ${label}: ${message}`, {
+    hint: 'It is the main process of the box; create the box again with another command.',
+    details: { kind, stage, errno },
+  })
 }
 
 async function guardStorage<T>(place: BoxPlace, action: () => T | Promise<T>): Promise<T> {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { encodeCbor } from '../guest/cbor.ts'
+import { type CborMap, encodeCbor } from '../guest/cbor.ts'
 import { encodeFrame, type Frame, FrameDecoder, ProtocolError } from '../guest/frame.ts'
 import type { Configured, Failure, Hello } from '../guest/messages.ts'
 import { parseConfigured, parseFailure, parseMap, text } from '../guest/parse.ts'
@@ -30,7 +30,7 @@ export class AgentLink {
   readonly #events: AgentEvents
   readonly #decoder = new FrameDecoder()
   readonly #configured = Promise.withResolvers<Configured>()
-  readonly #requests = new Map<number, PromiseWithResolvers<void>>()
+  readonly #requests = new Map<number, PromiseWithResolvers<CborMap>>()
   #nextRequest = 0x80000001
 
   constructor(socket: Socket, hello: Hello, events: AgentEvents) {
@@ -58,10 +58,10 @@ export class AgentLink {
     return this.#configured.promise
   }
 
-  /** Asks the agent to carry out `method`; resolves when it says that it did. */
-  request(method: string, parameters: Record<string, number> = {}): Promise<void> {
+  /** Asks the agent to carry out `method`; resolves with what it says when it did. */
+  request(method: string, parameters: Record<string, number> = {}): Promise<CborMap> {
     const id = this.#nextRequest++
-    const waiter = Promise.withResolvers<void>()
+    const waiter = Promise.withResolvers<CborMap>()
     this.#requests.set(id, waiter)
     this.send(encodeFrame(frameTypes.request, id, encodeCbor({ method, ...parameters })))
     return waiter.promise
@@ -101,7 +101,7 @@ export class AgentLink {
       case frameTypes.protocolError:
         throw new ProtocolError(`the agent refused our frames: ${text(parseMap(frame.payload), 'message')}`)
       case frameTypes.response:
-        return this.#settle(frame, waiter => waiter.resolve())
+        return this.#settle(frame, waiter => waiter.resolve(parseMap(frame.payload)))
       case frameTypes.requestFailed:
         return this.#settle(frame, waiter => waiter.reject(new Error(parseFailure(frame.payload).message)))
       default:
@@ -109,7 +109,7 @@ export class AgentLink {
     }
   }
 
-  #settle(frame: Frame, settle: (waiter: PromiseWithResolvers<void>) => void): void {
+  #settle(frame: Frame, settle: (waiter: PromiseWithResolvers<CborMap>) => void): void {
     const waiter = this.#requests.get(frame.stream)
     if (waiter === undefined) throw new ProtocolError('an answer nobody asked for')
     this.#requests.delete(frame.stream)

@@ -3,8 +3,9 @@ import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import type { CborMap } from '../guest/cbor.ts'
 import { type Frame, ProtocolError } from '../guest/frame.ts'
+import type { Failure } from '../guest/messages.ts'
 import { integer, text } from '../guest/parse.ts'
-import { protocolVersion } from '../guest/protocol.ts'
+import { protocolVersion, signalTargets } from '../guest/protocol.ts'
 import { ConsoleLog } from '../vm/console.ts'
 import { jailPaths } from '../vm/machine.ts'
 import { Qmp, type QmpEvent } from '../vm/qmp.ts'
@@ -12,12 +13,19 @@ import type { Vmm, VmmExit } from '../vm/vmm.ts'
 import { AgentLink, ConfigureError } from './agent-link.ts'
 import { type ExitCause, type ExitRecord, writeExitRecord } from './exit-file.ts'
 import { type Launch, shimFiles } from './launch.ts'
+import { MainRun, mainId } from './main-run.ts'
 import { Relay } from './relay.ts'
 
 /** The guest must be ready this long after its VM was spawned; a restore takes a hundredth of it. */
 const readyDeadlineMs = 30_000
 /** What a guest gets to flush its disk when nobody is left to say how long to wait. */
 const orphanGraceMs = 3_000
+/** Ends after which there is nothing to wait for. */
+const forced: ReadonlySet<ExitCause> = new Set(['not_ready', 'protocol', 'main_failed'])
+/** What other processes of the box get when the main process has ended. */
+const afterMainGraceMs = 2_000
+/** What a slow reader gets to take the last output of a box that ended. */
+const lastOutputMs = 5_000
 /** Beyond the grace, for unmounting and powering off. */
 const powerOffMs = 5_000
 
@@ -44,6 +52,7 @@ export class BoxRun {
   /** The first cause wins: what follows from it is not news. */
   #cause: { readonly cause: ExitCause; readonly message: string } | undefined
   #guestReset = false
+  #main: MainRun | undefined
   #isReady = false
 
   private constructor(launch: Launch, directory: string, vmm: Vmm) {
@@ -58,7 +67,14 @@ export class BoxRun {
       onFailure: error => this.#onAgentFailure(error),
       onDrain: () => this.#relay.resume(),
     })
-    this.#relay = new Relay(this.#agent, hello, parameters => this.#request(parameters))
+    this.#relay = new Relay(
+      this.#agent,
+      hello,
+      parameters => this.#request(parameters),
+      id => {
+        if (id === mainId) this.#main?.start()
+      },
+    )
     this.#server = createServer(socket => this.#relay.accept(socket))
     this.#resumed.promise.catch(() => {})
     this.#broken.promise.catch(() => {})
@@ -123,13 +139,15 @@ export class BoxRun {
 
   /** Waits for the end of the VMM, writes the exit record and releases everything. */
   async finish(): Promise<ExitRecord> {
-    if (this.#cause?.cause === 'not_ready' || this.#cause?.cause === 'protocol') await this.#vmm.kill()
+    if (this.#cause !== undefined && forced.has(this.#cause.cause)) await this.#vmm.kill()
     const exit = await this.#vmm.exited
+    await settlesWithin(this.#relay.drained(), lastOutputMs)
     const record = this.#record(exit)
     writeExitRecord(join(this.#directory, shimFiles.exit), record)
     this.#relay.close()
     this.#server.close()
     this.#console[Symbol.dispose]()
+    this.#main?.[Symbol.dispose]()
     this.#qmp.close()
     this.#vmm.agent.destroy()
     return record
@@ -147,8 +165,10 @@ export class BoxRun {
     ])
     const resumedMs = performance.now() - this.#startedAt
     const configured = await this.#agent.configure(this.#launch.guest)
-    this.#isReady = true
+    const main = this.#prepareMain()
     this.#relay.open()
+    if (main !== undefined) await this.#beginMain(main)
+    this.#isReady = true
     return {
       resumedMs,
       configuredMs: performance.now() - this.#startedAt,
@@ -162,12 +182,66 @@ export class BoxRun {
     switch (method) {
       case 'ping':
         return {}
+      case 'executions':
+        return { executions: this.#relay.executions.all.map(entry => entry.describe()) }
+      case 'kill':
+        this.#kill(text(parameters, 'id'), integer(parameters, 'signal', 1, 64))
+        return {}
+      case 'top':
+        return this.#agent.request('top')
       case 'stop':
         await this.stop(integer(parameters, 'graceMs', 0, 24 * 3600_000), 'stopped')
         return {}
       default:
         throw new Error(`the shim knows no method ${method.slice(0, 64)}`)
     }
+  }
+
+  #prepareMain(): MainRun | undefined {
+    if (this.#launch.main !== undefined)
+      this.#main = new MainRun(this.#relay, this.#directory, this.#launch.main)
+    return this.#main
+  }
+
+  /** Waits until the main process runs, unless it is to wait for its first client. Throws when it cannot be run. */
+  async #beginMain(main: MainRun): Promise<void> {
+    const isFirst = this.#launch.main?.waitForAttach === false
+    if (isFirst) {
+      main.start()
+      await main.begun
+    }
+    if (main.failure !== undefined) {
+      this.#failMain(main.failure)
+      throw new Error(main.failure.message)
+    }
+    void main.ended.then(() => this.#endWithMain(main))
+  }
+
+  #failMain(failure: Failure): void {
+    const command = this.#launch.main?.request.argv[0]
+    this.#cause ??= { cause: 'main_failed', message: `cannot run ${command}: ${failure.message}` }
+  }
+
+  async #endWithMain(main: MainRun): Promise<void> {
+    if (main.failure !== undefined) {
+      this.#failMain(main.failure)
+      return this.stop(0, 'main_failed')
+    }
+    const code = main.exited?.code ?? 0
+    const how = code < 0 ? `was ended by signal ${-code}` : `ended with exit code ${code}`
+    this.#cause ??= { cause: 'main_exited', message: `its main process ${how}` }
+    await this.stop(afterMainGraceMs, 'main_exited')
+  }
+
+  #kill(id: string, signal: number): void {
+    const entry = this.#relay.executions.get(id)
+    if (entry === undefined) throw new Error(`there is no execution ${id}`)
+    entry.kill(signal, signalTargets.group)
+  }
+
+  /** The starter is gone: nobody is left who would attach first. */
+  startMain(): void {
+    this.#main?.start()
   }
 
   #onAgentFrame(frame: Frame): void {
@@ -189,7 +263,16 @@ export class BoxRun {
 
   #record(exit: VmmExit): ExitRecord {
     const { cause, message } = this.#cause ?? this.#unasked(exit)
-    return { cause, message, exitCode: exit.code, signal: exit.signal, stderr: exit.stderr, atMs: Date.now() }
+    return {
+      cause,
+      message,
+      exitCode: exit.code,
+      signal: exit.signal,
+      stderr: exit.stderr,
+      atMs: Date.now(),
+      main: this.#main?.exited,
+      mainFailure: this.#main?.failure,
+    }
   }
 
   #unasked(exit: VmmExit): { cause: ExitCause; message: string } {

@@ -1,88 +1,233 @@
-import { type Frame, ProtocolError, rewriteStream } from '../guest/frame.ts'
-import { parseCredit } from '../guest/parse.ts'
-import { channels, flags, frameTypes } from '../guest/protocol.ts'
+import { type CborMap, encodeCbor } from '../guest/cbor.ts'
+import { encodeCredit, encodeFrame, type Frame, ProtocolError, rewriteStream } from '../guest/frame.ts'
+import type { Exited, Failure } from '../guest/messages.ts'
+import { parseCredit, parseExited, parseFailure, parseStarted } from '../guest/parse.ts'
+import { channels, flags, frameTypes, signalTargets } from '../guest/protocol.ts'
 import type { ClientLink } from './client-link.ts'
-import { Window } from './flow.ts'
+import { InputChannel } from './input-channel.ts'
+import { OutputChannel, type Reader } from './output-channel.ts'
+import { OutputTail } from './output-tail.ts'
 
-/** One execution as it passes through the shim: whose it is, and what each side may still send. */
-export class ExecutionEntry {
+export type EntryOptions = {
+  readonly id: string
   readonly agentStream: number
-  readonly clientStream: number
-  /** Undefined once the client is gone; what the guest still says is then dropped. */
+  readonly command: readonly string[]
+  readonly isTerminal: boolean
+  /** It runs on without a client. */
+  readonly detach: boolean
+  toAgent(frame: Buffer): void
+  /** Sees all output, also what a client reads. */
+  readonly onOutput?: ((type: number, bytes: Buffer) => void) | undefined
+}
+
+const sigkill = 9
+
+/** One execution as it passes through the shim: who reads it, what each side may still send, and how it ended. */
+export class ExecutionEntry {
+  readonly id: string
+  readonly agentStream: number
+  readonly isTerminal: boolean
+  isDetached: boolean
   client: ClientLink | undefined
-  readonly #windows = {
-    [channels.stdin]: new Window(),
-    [channels.stdout]: new Window(),
-    [channels.stderr]: new Window(),
-  }
-  #exited = false
-  #stdoutEnded = false
-  #stderrEnded = false
+  clientStream = 0
+  pid: number | undefined
+  exited: Exited | undefined
+  failure: Failure | undefined
+  readonly #options: EntryOptions
+  readonly #startedAtMs = Date.now()
+  readonly #tail = new OutputTail()
+  readonly #stdin: InputChannel
+  readonly #stdout: OutputChannel
+  readonly #stderr: OutputChannel
+  readonly #done = Promise.withResolvers<void>()
+  readonly #begun = Promise.withResolvers<void>()
 
-  constructor(agentStream: number, client: ClientLink, clientStream: number) {
-    this.agentStream = agentStream
-    this.client = client
-    this.clientStream = clientStream
+  constructor(options: EntryOptions) {
+    this.#options = options
+    this.id = options.id
+    this.agentStream = options.agentStream
+    this.isTerminal = options.isTerminal
+    this.isDetached = options.detach
+    this.#stdin = new InputChannel(options.agentStream, options.toAgent)
+    this.#stdout = this.#output(frameTypes.stdout, channels.stdout)
+    this.#stderr = this.#output(frameTypes.stderr, channels.stderr)
   }
 
-  /** True when the guest has said all it will say, and the stream id is free. */
-  get isFinished(): boolean {
-    return this.#exited && this.#stdoutEnded && this.#stderrEnded
+  /** The guest has said all it will say, and its stream id is free. */
+  get isDone(): boolean {
+    if (this.failure !== undefined) return true
+    return this.exited !== undefined && this.#stdout.isEnded && this.#stderr.isEnded
   }
 
-  /** Takes a frame of the guest and passes it on. Throws `ProtocolError` when it comes out of turn. */
+  /** … and the client, if there is one, has all of it. */
+  get isDelivered(): boolean {
+    return this.isDone && this.#stdout.isDelivered && this.#stderr.isDelivered
+  }
+
+  /** Resolves when `isDone`. */
+  get done(): Promise<void> {
+    return this.#done.promise
+  }
+
+  /** Resolves when the command runs, or is known not to. */
+  get begun(): Promise<void> {
+    return this.#begun.promise
+  }
+
+  describe(): CborMap {
+    return {
+      id: this.id,
+      command: this.#options.command,
+      pid: this.pid ?? null,
+      startedAtMs: this.#startedAtMs,
+      attached: this.client !== undefined,
+      tty: this.isTerminal,
+      exited: this.exited ?? null,
+    }
+  }
+
+  /** Takes a frame of the guest. Throws `ProtocolError` when it comes out of turn. */
   fromAgent(frame: Frame): void {
-    if (this.isFinished) throw new ProtocolError('a frame on a finished stream')
+    if (this.isDone) throw new ProtocolError('a frame on a finished stream')
     switch (frame.type) {
       case frameTypes.stdout:
-        if (this.#stdoutEnded) throw new ProtocolError('standard output after its end')
-        this.#windows[channels.stdout].spend(frame.payload.length)
-        this.#stdoutEnded = (frame.flags & flags.end) !== 0
+        this.#options.onOutput?.(frame.type, frame.payload)
+        this.#stdout.receive(frame)
         break
       case frameTypes.stderr:
-        if (this.#stderrEnded) throw new ProtocolError('standard error after its end')
-        this.#windows[channels.stderr].spend(frame.payload.length)
-        this.#stderrEnded = (frame.flags & flags.end) !== 0
+        this.#options.onOutput?.(frame.type, frame.payload)
+        this.#stderr.receive(frame)
         break
       case frameTypes.credit:
         if (frame.flags !== channels.stdin)
           throw new ProtocolError('credit for a channel the guest does not read')
-        this.#windows[channels.stdin].grant(parseCredit(frame.payload))
-        break
-      case frameTypes.exited:
-        if (this.#exited) throw new ProtocolError('a second exit')
-        this.#exited = true
-        break
-      case frameTypes.execFailed:
-        this.#exited = this.#stdoutEnded = this.#stderrEnded = true
+        this.#stdin.grantAgent(parseCredit(frame.payload))
         break
       case frameTypes.started:
+        this.pid = parseStarted(frame.payload).pid
+        this.#begun.resolve()
+        this.#pass(frame)
+        break
       case frameTypes.stdinFailed:
+        this.#stdin.refuse()
+        this.#pass(frame)
+        break
+      case frameTypes.exited:
+        if (this.exited !== undefined) throw new ProtocolError('a second exit')
+        this.exited = parseExited(frame.payload)
+        this.#stdin.refuse()
+        this.#pass(frame)
+        break
+      case frameTypes.execFailed:
+        this.failure = parseFailure(frame.payload)
+        this.#begun.resolve()
+        this.#stdout.end()
+        this.#stderr.end()
+        this.#pass(frame)
         break
       default:
         throw new ProtocolError(`a frame of type ${frame.type} from the guest`)
     }
-    this.client?.send(rewriteStream(frame.raw, this.clientStream))
+    if (this.isDone) this.#done.resolve()
   }
 
-  /** Checks a frame of the client and gives it in the form for the agent. Throws `ProtocolError` as above. */
-  fromClient(frame: Frame): Buffer {
+  /** Takes a frame of the client that is attached. Throws `ProtocolError` when it breaks the rules. */
+  fromClient(frame: Frame): void {
     switch (frame.type) {
       case frameTypes.stdin:
-        this.#windows[channels.stdin].spend(frame.payload.length)
-        break
+        return this.#stdin.receive(frame)
       case frameTypes.credit:
-        if (frame.flags !== channels.stdout && frame.flags !== channels.stderr)
-          throw new ProtocolError('credit for a channel the client does not read')
-        this.#windows[frame.flags].grant(parseCredit(frame.payload))
-        break
+        return this.#outputOf(frame.flags).grantReader(parseCredit(frame.payload))
       case frameTypes.signal:
       case frameTypes.resize:
+        if (this.exited === undefined) this.#options.toAgent(rewriteStream(frame.raw, this.agentStream))
+        return
       case frameTypes.discard:
-        break
+        return this.#readBy({ kind: 'shim', take: () => {} })
       default:
         throw new ProtocolError(`a frame of type ${frame.type} from a client`)
     }
-    return rewriteStream(frame.raw, this.agentStream)
+  }
+
+  /** The client that asked for the execution; nothing was missed. */
+  begin(client: ClientLink, stream: number): void {
+    this.#bind(client, stream)
+    this.#readBy(this.#reader(client, stream))
+  }
+
+  /** A client joins: it is told that the execution runs, gets what it missed, and from then on everything. */
+  attach(client: ClientLink, stream: number): void {
+    this.#bind(client, stream)
+    if (this.pid !== undefined)
+      client.send(encodeFrame(frameTypes.started, stream, encodeCbor({ pid: this.pid })))
+    for (const { type, bytes } of this.#tail.take())
+      client.send(encodeFrame(type, stream, bytes, flags.replay))
+    if (this.failure !== undefined)
+      return client.send(encodeFrame(frameTypes.execFailed, stream, encodeCbor(this.failure)))
+    this.#readBy(this.#reader(client, stream))
+    if (this.exited !== undefined)
+      client.send(encodeFrame(frameTypes.exited, stream, encodeCbor(this.exited)))
+  }
+
+  /** The client leaves; the end of what is written from now on is kept for the next. */
+  leave(): void {
+    this.client = undefined
+    this.#stdin.handTo(undefined)
+    this.#keepOutput()
+  }
+
+  /** Nobody will ever read it: its processes end, its output is dropped. */
+  abandon(): void {
+    this.client = undefined
+    this.#stdin.handTo(undefined)
+    this.#readBy({ kind: 'shim', take: () => {} })
+    this.kill(sigkill, signalTargets.tree)
+  }
+
+  kill(signal: number, target: number): void {
+    if (this.isDone) return
+    const payload = Buffer.alloc(4)
+    payload.writeUInt32LE(signal)
+    this.#options.toAgent(encodeFrame(frameTypes.signal, this.agentStream, payload, target))
+  }
+
+  #output(type: number, channel: number): OutputChannel {
+    const grant = (bytes: number): void =>
+      this.#options.toAgent(encodeCredit(this.agentStream, channel, bytes))
+    return new OutputChannel(type, this.#keeper(type), grant)
+  }
+
+  #keeper(type: number): Reader {
+    return { kind: 'shim', take: bytes => this.#tail.push(type, bytes) }
+  }
+
+  #keepOutput(): void {
+    this.#stdout.handTo(this.#keeper(frameTypes.stdout))
+    this.#stderr.handTo(this.#keeper(frameTypes.stderr))
+  }
+
+  #reader(client: ClientLink, stream: number): Reader {
+    return { kind: 'client', stream, send: frame => client.send(frame) }
+  }
+
+  #readBy(reader: Reader): void {
+    this.#stdout.handTo(reader)
+    this.#stderr.handTo(reader)
+  }
+
+  #bind(client: ClientLink, stream: number): void {
+    this.client = client
+    this.clientStream = stream
+    this.#stdin.handTo(bytes => client.send(encodeCredit(stream, channels.stdin, bytes)))
+  }
+
+  #outputOf(channel: number): OutputChannel {
+    if (channel === channels.stdout) return this.#stdout
+    if (channel === channels.stderr) return this.#stderr
+    throw new ProtocolError('credit for a channel the client does not read')
+  }
+
+  #pass(frame: Frame): void {
+    this.client?.send(rewriteStream(frame.raw, this.clientStream))
   }
 }

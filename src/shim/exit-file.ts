@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { CofferError } from '../errors.ts'
+import type { Exited, Failure } from '../guest/messages.ts'
 import { writeFileAtomic } from '../state/atomic-file.ts'
 
 export const exitCauses = [
@@ -9,6 +10,10 @@ export const exitCauses = [
   'killed',
   /** The process that started the box went away. */
   'orphaned',
+  /** The main process ended: see `main`. */
+  'main_exited',
+  /** The main process could not be run: see `mainFailure`. */
+  'main_failed',
   /** The guest powered itself off. */
   'guest_shutdown',
   /** QEMU ended by itself. */
@@ -32,6 +37,8 @@ export type ExitRecord = {
   readonly signal: string | number | undefined
   readonly stderr: string
   readonly atMs: number
+  readonly main?: Exited | undefined
+  readonly mainFailure?: Failure | undefined
 }
 
 export function writeExitRecord(path: string, record: ExitRecord): void {

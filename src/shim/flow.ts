@@ -11,6 +11,10 @@ export class Window {
     if (this.#left < 0) throw new ProtocolError('more bytes than were granted')
   }
 
+  has(bytes: number): boolean {
+    return this.#left >= bytes
+  }
+
   /** Throws `ProtocolError` when the reader grants more than a whole window. */
   grant(bytes: number): void {
     this.#left += bytes

@@ -1,3 +1,4 @@
+import type { ExecRequest } from '../guest/messages.ts'
 import type { MachineSpec } from '../vm/machine.ts'
 
 /** What the runtime tells the shim: all it needs to run one box, once. A line of JSON on descriptor 3. */
@@ -15,6 +16,14 @@ export type Launch = {
   readonly disk: string
   readonly diskBase: string
   readonly guest: GuestConfiguration
+  /** The box's main process: its exit ends the box. */
+  readonly main?: MainProcess | undefined
+}
+
+export type MainProcess = {
+  readonly request: ExecRequest
+  /** Start it when the first client has attached to it, so that this one misses no byte. */
+  readonly waitForAttach: boolean
 }
 
 /** The part of the guest's configuration that is known before it runs; time and entropy are added at the last moment. */
@@ -34,4 +43,5 @@ export const shimFiles = {
   exit: 'exit.json',
   console: 'console.log',
   log: 'shim.log',
+  output: 'output.log',
 } as const

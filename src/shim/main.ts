@@ -37,6 +37,7 @@ function receiveLaunch(): Promise<Launch | undefined> {
 
 async function run(launch: Launch): Promise<void> {
   directory = launch.directory
+  process.title = `coffer-shim ${launch.boxId} ${directory}`
   renameSync(log, join(directory, shimFiles.log))
   rmSync(join(directory, shimFiles.exit), { force: true })
   writeFileAtomic(
@@ -49,6 +50,7 @@ async function run(launch: Launch): Promise<void> {
   const box = await BoxRun.begin(launch, directory, vmm)
   const hangUp = (): void => {
     if (!launch.detach || !box.isReady) void box.orphan()
+    else box.startMain()
   }
   if (starter.destroyed) hangUp()
   starter.on('close', hangUp)

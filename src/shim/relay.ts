@@ -1,34 +1,34 @@
 import type { Socket } from 'node:net'
 import { type CborMap, encodeCbor } from '../guest/cbor.ts'
 import { encodeFrame, type Frame, ProtocolError, rewriteStream } from '../guest/frame.ts'
-import type { Failure, Hello } from '../guest/messages.ts'
-import { parseHello, parseMap } from '../guest/parse.ts'
-import { frameTypes, maxStreams, signalTargets } from '../guest/protocol.ts'
+import type { ExecRequest, Failure, Hello } from '../guest/messages.ts'
+import { isMap, parseHello, parseMap, text } from '../guest/parse.ts'
+import { frameTypes, maxStreams } from '../guest/protocol.ts'
 import type { AgentLink } from './agent-link.ts'
 import { ClientLink } from './client-link.ts'
-import { ExecutionEntry } from './execution-entry.ts'
+import type { ExecutionEntry } from './execution-entry.ts'
+import { Executions } from './executions.ts'
 
 /** Carries out a client's request; what it returns is the answer. */
 export type RequestHandler = (parameters: CborMap) => Promise<CborMap>
 
-/**
- * Many clients, one agent. Executions of all clients share the agent's stream ids; credit passes through from end to end, so
- * nothing is buffered here beyond the windows.
- */
+type Client = { readonly streams: Map<number, ExecutionEntry>; isGreeted: boolean }
+
+/** Many clients, one agent. Executions of all clients share the agent's stream ids; what is buffered here is bounded by the windows. */
 export class Relay {
+  readonly executions = new Executions()
   readonly #agent: AgentLink
   readonly #hello: Hello
   readonly #handle: RequestHandler
-  readonly #clients = new Map<ClientLink, Map<number, ExecutionEntry>>()
-  readonly #executions = new Map<number, ExecutionEntry>()
-  #greeted = new WeakSet<ClientLink>()
-  #nextStream = 1
+  readonly #clients = new Map<ClientLink, Client>()
+  readonly #onAttach: (id: string) => void
   #isOpen = false
 
-  constructor(agent: AgentLink, hello: Hello, handle: RequestHandler) {
+  constructor(agent: AgentLink, hello: Hello, handle: RequestHandler, onAttach: (id: string) => void) {
     this.#agent = agent
     this.#hello = hello
     this.#handle = handle
+    this.#onAttach = onAttach
   }
 
   /** A new connection. Its frames wait until `open`. */
@@ -37,7 +37,7 @@ export class Relay {
       onFrame: (from, frame) => this.#fromClient(from, frame),
       onClose: gone => this.#forget(gone),
     })
-    this.#clients.set(client, new Map())
+    this.#clients.set(client, { streams: new Map(), isGreeted: false })
     client.send(encodeFrame(frameTypes.hello, 0, encodeCbor(this.#hello)))
     if (!this.#isOpen || this.#agent.isCongested) client.pause()
   }
@@ -53,61 +53,130 @@ export class Relay {
     if (this.#isOpen) for (const client of this.#clients.keys()) client.resume()
   }
 
+  /** Resolves when every client has all output of what has ended. What has not ended never will: its stream is closed. */
+  async drained(): Promise<void> {
+    while (
+      this.executions.all.some(entry => entry.client !== undefined && entry.isDone && !entry.isDelivered)
+    )
+      await new Promise(resolve => setTimeout(resolve, 10))
+  }
+
   /** Ends all connections, after what was already sent. */
   close(): void {
     for (const client of this.#clients.keys()) client.close()
   }
 
+  /** Makes an execution nobody asked for yet; `start` sends it to the agent. */
+  prepare(
+    id: string,
+    request: ExecRequest,
+    onOutput: (type: number, bytes: Buffer) => void,
+  ): { entry: ExecutionEntry; start(): void } {
+    const entry = this.executions.open({
+      id,
+      command: request.argv,
+      isTerminal: request.tty !== undefined,
+      detach: true,
+      toAgent: frame => this.#toAgent(frame),
+      onOutput,
+    })
+    return {
+      entry,
+      start: () => this.#toAgent(encodeFrame(frameTypes.exec, entry.agentStream, encodeCbor(request))),
+    }
+  }
+
   /** Throws `ProtocolError` when the guest breaks the protocol. */
   fromAgent(frame: Frame): void {
-    const execution = this.#executions.get(frame.stream)
-    if (execution === undefined)
-      throw new ProtocolError(`a frame on stream ${frame.stream}, which nobody opened`)
-    execution.fromAgent(frame)
-    if (!execution.isFinished) return
-    this.#executions.delete(execution.agentStream)
-    if (execution.client !== undefined) this.#clients.get(execution.client)?.delete(execution.clientStream)
+    const entry = this.executions.ofAgent(frame.stream)
+    if (entry === undefined) throw new ProtocolError(`a frame on stream ${frame.stream}, which nobody opened`)
+    entry.fromAgent(frame)
+    this.#settle(entry)
   }
 
-  #fromClient(client: ClientLink, frame: Frame): void {
-    if (!this.#greeted.has(client)) return this.#greet(client, frame)
-    if (frame.type === frameTypes.exec) this.#execute(client, frame)
-    else if (frame.type === frameTypes.request) this.#request(client, frame)
-    else {
-      // The execution may have ended while the frame was under way; that is nobody's fault.
-      const execution = this.#clients.get(client)?.get(frame.stream)
-      if (execution !== undefined) this.#toAgent(execution.fromClient(frame))
+  #fromClient(link: ClientLink, frame: Frame): void {
+    const client = this.#clients.get(link)
+    if (client === undefined) return
+    if (!client.isGreeted) return this.#greet(client, frame)
+    switch (frame.type) {
+      case frameTypes.exec:
+        return this.#execute(link, client, frame)
+      case frameTypes.attach:
+        return this.#attach(link, client, frame)
+      case frameTypes.request:
+        return this.#request(link, frame)
+      default:
+        return this.#toExecution(client, frame)
     }
   }
 
-  #greet(client: ClientLink, frame: Frame): void {
+  #greet(client: Client, frame: Frame): void {
     if (frame.type !== frameTypes.hello) throw new ProtocolError('the first frame must be a hello')
     parseHello(frame.payload)
-    this.#greeted.add(client)
+    client.isGreeted = true
   }
 
-  #execute(client: ClientLink, frame: Frame): void {
-    const streams = this.#clients.get(client)
-    if (streams === undefined) return
-    if (frame.stream === 0 || streams.has(frame.stream))
-      throw new ProtocolError(`stream ${frame.stream} is in use`)
-    if (this.#executions.size >= maxStreams) {
-      client.send(encodeFrame(frameTypes.execFailed, frame.stream, encodeCbor(tooMany)))
-      return
-    }
-    const execution = new ExecutionEntry(this.#freeStream(), client, frame.stream)
-    this.#executions.set(execution.agentStream, execution)
-    streams.set(frame.stream, execution)
-    this.#toAgent(rewriteStream(frame.raw, execution.agentStream))
+  #execute(link: ClientLink, client: Client, frame: Frame): void {
+    checkFree(client, frame)
+    const request = parseMap(frame.payload)
+    const id = text(request, 'id')
+    const problem = this.#problemWith(id)
+    if (problem !== undefined) return link.send(failed(frame.stream, problem))
+    const entry = this.executions.open({
+      id,
+      command: commandOf(request),
+      isTerminal: isMap(request['tty']),
+      detach: request['detach'] === true,
+      toAgent: toAgent => this.#toAgent(toAgent),
+    })
+    client.streams.set(frame.stream, entry)
+    entry.begin(link, frame.stream)
+    this.#toAgent(rewriteStream(frame.raw, entry.agentStream))
   }
 
-  #request(client: ClientLink, frame: Frame): void {
+  #problemWith(id: string): Failure | undefined {
+    if (!/^[0-9A-Za-z]{12}$/.test(id) || this.executions.get(id) !== undefined)
+      return failure('bad_argument', 22, 'the id of the execution is malformed or in use')
+    if (this.executions.size >= maxStreams)
+      return failure('resource_limit', 11, `the box has ${maxStreams} executions already`)
+    return undefined
+  }
+
+  #attach(link: ClientLink, client: Client, frame: Frame): void {
+    checkFree(client, frame)
+    const id = text(parseMap(frame.payload), 'id')
+    const entry = this.executions.get(id)
+    if (entry === undefined)
+      return link.send(failed(frame.stream, failure('not_found', 2, `there is no execution ${id}`)))
+    if (entry.client !== undefined)
+      return link.send(
+        failed(frame.stream, failure('invalid_state', 16, `somebody is attached to execution ${id}`)),
+      )
+    client.streams.set(frame.stream, entry)
+    entry.attach(link, frame.stream)
+    this.#onAttach(id)
+    this.#settle(entry)
+  }
+
+  #request(link: ClientLink, frame: Frame): void {
     const answer = (type: number, payload: CborMap): void =>
-      client.send(encodeFrame(type, frame.stream, encodeCbor(payload)))
+      link.send(encodeFrame(type, frame.stream, encodeCbor(payload)))
     this.#handle(parseMap(frame.payload)).then(
       result => answer(frameTypes.response, result),
       (error: unknown) => answer(frameTypes.requestFailed, failureOf(error)),
     )
+  }
+
+  #toExecution(client: Client, frame: Frame): void {
+    const entry = client.streams.get(frame.stream)
+    // The execution may have ended while the frame was under way; that is nobody's fault.
+    if (entry === undefined) return
+    if (frame.type === frameTypes.detach) {
+      entry.isDetached = true
+      client.streams.delete(frame.stream)
+      entry.leave()
+    } else entry.fromClient(frame)
+    this.#settle(entry)
   }
 
   #toAgent(frame: Buffer): void {
@@ -115,38 +184,49 @@ export class Relay {
     if (this.#agent.isCongested) for (const client of this.#clients.keys()) client.pause()
   }
 
-  /** Executions of a client that went away are nobody's: their processes end, their output is dropped. */
-  #forget(client: ClientLink): void {
-    for (const execution of this.#clients.get(client)?.values() ?? []) {
-      execution.client = undefined
-      this.#toAgent(encodeFrame(frameTypes.discard, execution.agentStream))
-      const signal = Buffer.alloc(4)
-      signal.writeUInt32LE(9)
-      this.#toAgent(encodeFrame(frameTypes.signal, execution.agentStream, signal, signalTargets.tree))
+  /** What nobody needs any more goes. */
+  #settle(entry: ExecutionEntry): void {
+    if (entry.client !== undefined && entry.isDelivered) {
+      this.#clients.get(entry.client)?.streams.delete(entry.clientStream)
+      entry.leave()
     }
-    this.#clients.delete(client)
+    this.executions.settle(entry)
   }
 
-  #freeStream(): number {
-    const lastStream = 0x7fffffff
-    do this.#nextStream = this.#nextStream >= lastStream ? 1 : this.#nextStream + 1
-    while (this.#executions.has(this.#nextStream))
-    return this.#nextStream
+  #forget(link: ClientLink): void {
+    const client = this.#clients.get(link)
+    this.#clients.delete(link)
+    for (const entry of client?.streams.values() ?? []) {
+      if (entry.isDetached) entry.leave()
+      else entry.abandon()
+      this.#settle(entry)
+    }
   }
 }
 
-const tooMany: Failure = {
-  kind: 'resource_limit',
-  stage: 'relay',
-  errno: 11,
-  message: `the box has ${maxStreams} executions already`,
+function checkFree(client: Client, frame: Frame): void {
+  if (frame.stream === 0 || client.streams.has(frame.stream))
+    throw new ProtocolError(`stream ${frame.stream} is in use`)
+}
+
+const maxShownWords = 32
+const maxShownLength = 256
+
+/** The command line as `executions` shows it: bounded, whatever was run. */
+function commandOf(request: CborMap): string[] {
+  const argv: unknown = request['argv']
+  if (!Array.isArray(argv)) return []
+  return argv.slice(0, maxShownWords).map((word: unknown) => String(word).slice(0, maxShownLength))
+}
+
+function failed(stream: number, payload: Failure): Buffer {
+  return encodeFrame(frameTypes.execFailed, stream, encodeCbor(payload))
+}
+
+function failure(kind: Failure['kind'], errno: number, message: string): Failure {
+  return { kind, stage: 'shim', errno, message }
 }
 
 function failureOf(error: unknown): Failure {
-  return {
-    kind: 'other',
-    stage: 'shim',
-    errno: 0,
-    message: error instanceof Error ? error.message : String(error),
-  }
+  return failure('other', 0, error instanceof Error ? error.message : String(error))
 }

@@ -1,0 +1,188 @@
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { CofferError, isCofferError } from '../errors.ts'
+import { Session, SessionLost } from '../guest/session.ts'
+import { shimFiles } from '../shim/launch.ts'
+import type { Home } from '../state/home.ts'
+import { acquireLock, type Lock } from '../state/lock.ts'
+import { isAlive, type ProcessIdentity } from '../state/process-identity.ts'
+import type { BoxRow, Store } from '../state/store.ts'
+import { packageVersion } from '../version.ts'
+import { crashError, readCrashReport } from './crash-report.ts'
+import { findShim } from './liveness.ts'
+import { isOrderly, stoppedState } from './reconcile.ts'
+import { boxLockPath } from './remove-box.ts'
+import type { ShimProcess } from './shim-process.ts'
+import type { SpareShim } from './spare-shim.ts'
+import { type BoxPlace, type Starting, startBox } from './start-box.ts'
+
+/** What a box needs of the runtime it came from. */
+export type BoxContext = {
+  readonly home: Home
+  readonly store: Store
+  /** Shims this runtime started: their hang-up ends the attached ones. */
+  readonly shims: Map<string, ShimProcess>
+  readonly spare: SpareShim
+  checkOpen(): void
+}
+
+/** A shim that was told to stop unmounts, powers off and tidies up in this time beyond the grace; then it is killed. */
+const stopMarginMs = 8_000
+
+/** The way from a handle to the running box: finds it, starts it, ends it, and says what became of it. */
+export class BoxConnection {
+  readonly place: BoxPlace
+  readonly #context: BoxContext
+  #session: Promise<Session> | undefined
+
+  constructor(context: BoxContext, place: BoxPlace) {
+    this.#context = context
+    this.place = place
+  }
+
+  /** Throws `not_found` when the box was removed, `stopped` when its runtime was shut down. */
+  row(): BoxRow {
+    this.#context.checkOpen()
+    const row = this.#context.store.findBox(this.place.id)
+    if (row === undefined) throw new CofferError('not_found', `box ${this.place.label} was removed`)
+    return row
+  }
+
+  lock(signal?: AbortSignal): Promise<Lock> {
+    return acquireLock(boxLockPath(this.#context.home, this.place.id), { signal })
+  }
+
+  get isRunning(): boolean {
+    return findShim(this.place.directory, this.place.id) !== undefined
+  }
+
+  /** A session with the running box, which is started if need be. Concurrent calls share one. */
+  async connect(options: Starting = {}): Promise<Session> {
+    const known = await this.#session?.catch(() => undefined)
+    if (known?.isOpen) return known
+    const pending = this.#connectNow(options)
+    this.#session = pending
+    try {
+      return await pending
+    } catch (error) {
+      if (this.#session === pending) this.#session = undefined
+      throw error
+    }
+  }
+
+  /** A session with the running box. Throws `invalid_state` when it does not run. */
+  async connectRunning(purpose: string): Promise<Session> {
+    if (this.isRunning) return this.connect()
+    throw new CofferError('invalid_state', `cannot ${purpose} box ${this.place.label}: it is not running`, {
+      hint: `Start it first: coffer start ${this.place.label}`,
+    })
+  }
+
+  /** Ends the box, if it runs; the caller holds its lock. */
+  async stopLocked(timeoutMs: number): Promise<void> {
+    const { id, directory } = this.place
+    const shim = findShim(directory, id)
+    const session = this.#session
+    if (shim !== undefined) await this.#end(shim, session, timeoutMs)
+    this.#context.shims.get(id)?.[Symbol.dispose]()
+    this.#context.shims.delete(id)
+    this.drop(session)
+    const row = this.#context.store.findBox(id)
+    if (row?.status === 'running') this.#context.store.updateState(id, stoppedState(row, directory))
+  }
+
+  /** Closes a connection. One made since, for the next run of the box, stays. */
+  drop(session: Promise<Session> | undefined = this.#session): void {
+    if (this.#session === session) this.#session = undefined
+    session?.then(
+      open => open[Symbol.dispose](),
+      () => {},
+    )
+  }
+
+  /** The loss of the connection, as what became of the box. Coffer's errors as they are. */
+  async explain(step: string, error: unknown): Promise<CofferError> {
+    if (error instanceof CofferError) return error
+    if (!(error instanceof SessionLost))
+      return new CofferError('internal', `${step}: ${error instanceof Error ? error.message : error}`, {
+        cause: error,
+      })
+    if (!(await this.#hasEnded()))
+      return new CofferError('engine_unavailable', `${step}: the connection to its shim was lost`, {
+        hint: 'The box runs on; try again.',
+        cause: error,
+      })
+    const report = readCrashReport(this.place.directory)
+    if (report.record !== undefined && isOrderly(report.record.cause))
+      return new CofferError('stopped', `${step}: ${report.record.message}`, { cause: error })
+    return crashError(step, report)
+  }
+
+  async #connectNow(options: Starting): Promise<Session> {
+    this.row()
+    const running = await this.#tryConnect()
+    if (running !== undefined) return running
+    using _lock = await this.lock(options.signal)
+    // Another process may have started it while we waited.
+    const started = await this.#tryConnect()
+    return started ?? (await this.#startLocked(options))
+  }
+
+  async #tryConnect(): Promise<Session | undefined> {
+    if (!this.isRunning) return undefined
+    try {
+      return await Session.connect(join(this.place.directory, shimFiles.socket), packageVersion())
+    } catch {
+      // It is about to listen, or about to end; under the box's lock it is one or the other.
+      return undefined
+    }
+  }
+
+  async #startLocked(options: Starting): Promise<Session> {
+    const { store, shims } = this.#context
+    const { id } = this.place
+    try {
+      this.row()
+      const { shim, session } = await startBox(this.place, options)
+      shim.unref()
+      shims.get(id)?.[Symbol.dispose]()
+      shims.set(id, shim)
+      store.updateState(id, {
+        status: 'running',
+        startedAtMs: Date.now(),
+        stoppedAtMs: undefined,
+        reason: undefined,
+      })
+      return session
+    } catch (error) {
+      const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
+      if (!isCofferError(error, 'aborted'))
+        store.updateState(id, { status: 'failed', startedAtMs: undefined, stoppedAtMs: Date.now(), reason })
+      throw error
+    }
+  }
+
+  async #end(shim: ProcessIdentity, open: Promise<Session> | undefined, timeoutMs: number): Promise<void> {
+    const known = await open?.catch(() => undefined)
+    const session = known?.isOpen ? known : await this.#tryConnect()
+    const asked = session?.request('stop', { graceMs: timeoutMs }).catch(() => {})
+    const deadline = performance.now() + timeoutMs + stopMarginMs
+    await Promise.race([asked, sleep(timeoutMs + stopMarginMs, undefined, { ref: false })])
+    while (isAlive(shim)) {
+      // Not our child: there is no event for its end. QEMU dies with it.
+      if (performance.now() > deadline) process.kill(shim.pid, 'SIGKILL')
+      await sleep(5)
+    }
+    if (session !== known) session?.[Symbol.dispose]()
+  }
+
+  async #hasEnded(): Promise<boolean> {
+    const patienceMs = 1_500
+    const deadline = performance.now() + patienceMs
+    while (this.isRunning) {
+      if (performance.now() > deadline) return false
+      await sleep(10)
+    }
+    return true
+  }
+}

@@ -1,0 +1,99 @@
+import { encodeFrame, type Frame, ProtocolError } from '../guest/frame.ts'
+import { flags, windowBytes } from '../guest/protocol.ts'
+import { Window } from './flow.ts'
+
+/** Who takes a channel's output: a client with its own window, or this process, which takes everything at once. */
+export type Reader =
+  | { readonly kind: 'client'; readonly stream: number; send(frame: Buffer): void }
+  | { readonly kind: 'shim'; take(bytes: Buffer): void }
+
+/** The guest is a slow partner to talk to under emulation, so credit is not granted byte by byte; a reader that keeps up never stops it. */
+const grantBytes = windowBytes / 8
+
+/**
+ * One output channel of an execution. The guest sends into a window that is granted anew as bytes leave for the reader; what
+ * a client has no window for waits here, at most one window of it.
+ */
+export class OutputChannel {
+  readonly #type: number
+  readonly #grant: (bytes: number) => void
+  readonly #agentWindow = new Window()
+  readonly #held: Buffer[] = []
+  #reader: Reader
+  #readerCredit = 0
+  #ungranted = 0
+  #ended = false
+  #endDelivered = false
+
+  constructor(type: number, reader: Reader, grant: (bytes: number) => void) {
+    this.#type = type
+    this.#reader = reader
+    this.#readerCredit = windowBytes
+    this.#grant = grant
+  }
+
+  /** The guest has said all it will say here. */
+  get isEnded(): boolean {
+    return this.#ended
+  }
+
+  /** … and the reader has all of it. */
+  get isDelivered(): boolean {
+    return this.#endDelivered
+  }
+
+  /** Throws `ProtocolError` when the guest sends more than it may. */
+  receive(frame: Frame): void {
+    if (this.#ended) throw new ProtocolError('output after its end')
+    this.#agentWindow.spend(frame.payload.length)
+    this.#ended = (frame.flags & flags.end) !== 0
+    if (frame.payload.length > 0) this.#held.push(frame.payload)
+    this.#deliver()
+  }
+
+  /** Ends the channel of a command that never ran. */
+  end(): void {
+    this.#ended = this.#endDelivered = true
+  }
+
+  /** The client grants more. Throws `ProtocolError` when it grants more than a window. */
+  grantReader(bytes: number): void {
+    // A client that just left, or wants no more, may have had a grant under way.
+    if (this.#reader.kind !== 'client') return
+    this.#readerCredit += bytes
+    if (this.#readerCredit > windowBytes) throw new ProtocolError('more credit than a window')
+    this.#deliver()
+  }
+
+  /** From now on `reader` takes the output, beginning with what is held. */
+  handTo(reader: Reader): void {
+    this.#reader = reader
+    this.#readerCredit = windowBytes
+    this.#endDelivered = false
+    this.#deliver()
+  }
+
+  #deliver(): void {
+    for (let bytes = this.#held[0]; bytes !== undefined; bytes = this.#held[0]) {
+      if (this.#reader.kind === 'client') {
+        if (bytes.length > this.#readerCredit) return
+        this.#readerCredit -= bytes.length
+        this.#reader.send(encodeFrame(this.#type, this.#reader.stream, bytes))
+      } else this.#reader.take(bytes)
+      this.#held.shift()
+      this.#countDelivered(bytes.length)
+    }
+    if (!this.#ended || this.#endDelivered) return
+    this.#endDelivered = true
+    if (this.#reader.kind === 'client')
+      this.#reader.send(encodeFrame(this.#type, this.#reader.stream, undefined, flags.end))
+  }
+
+  #countDelivered(bytes: number): void {
+    this.#ungranted += bytes
+    if (this.#ungranted < grantBytes || this.#ended) return
+    this.#agentWindow.grant(this.#ungranted)
+    this.#grant(this.#ungranted)
+    this.#ungranted = 0
+  }
+}

@@ -23,6 +23,8 @@ export type BoxContext = {
   /** Shims this runtime started: their hang-up ends the attached ones. */
   readonly shims: Map<string, ShimProcess>
   readonly spare: SpareShim
+  /** Open connections of this runtime's boxes, which its shutdown closes. */
+  readonly sessions: Set<Session>
   checkOpen(): void
 }
 
@@ -63,7 +65,10 @@ export class BoxConnection {
     const pending = this.#connectNow(options)
     this.#session = pending
     try {
-      return await pending
+      const session = await pending
+      this.#context.sessions.add(session)
+      void session.closed.then(() => this.#context.sessions.delete(session))
+      return session
     } catch (error) {
       if (this.#session === pending) this.#session = undefined
       throw error

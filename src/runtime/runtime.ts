@@ -43,6 +43,7 @@ export class Runtime {
       store,
       shims: this.#shims,
       spare: this.#spare,
+      sessions: new Set(),
       checkOpen: () => this.#checkOpen(),
     }
   }
@@ -131,6 +132,7 @@ export class Runtime {
     await Promise.all(attached.map(row => this.#release(row, timeoutMs)))
     this.#isOpen = false
     this.#spare[Symbol.dispose]()
+    for (const session of this.#context.sessions) session[Symbol.dispose]()
     for (const shim of this.#shims.values()) shim[Symbol.dispose]()
     this.#store[Symbol.dispose]()
   }

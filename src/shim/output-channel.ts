@@ -7,8 +7,8 @@ export type Reader =
   | { readonly kind: 'client'; readonly stream: number; send(frame: Buffer): void }
   | { readonly kind: 'shim'; take(bytes: Buffer): void }
 
-/** The guest is a slow partner to talk to under emulation, so credit is not granted byte by byte; a reader that keeps up never stops it. */
-const grantBytes = windowBytes / 8
+/** Under emulation an interrupt and a frame cost the guest as much as copying 10 KiB, so credit is granted in large pieces. */
+const grantBytes = windowBytes / 2
 
 /**
  * One output channel of an execution. The guest sends into a window that is granted anew as bytes leave for the reader; what

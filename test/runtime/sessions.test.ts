@@ -1,0 +1,172 @@
+import assert from 'node:assert/strict'
+import type { Readable } from 'node:stream'
+import { after, before, test } from 'node:test'
+import { type Box, type Execution, isCofferError, type Runtime } from '../../src/index.ts'
+import { eventually, openTestHome, smallBox, type TestHome } from '../home.ts'
+
+let home: TestHome
+let other: Runtime
+let box: Box
+let same: Box
+before(async () => {
+  home = await openTestHome()
+  other = await home.open()
+  box = await home.runtime.create(smallBox, 'sessions')
+  same = await other.get('sessions')
+  await box.start()
+})
+after(async () => {
+  await other.shutdown()
+  await home[Symbol.asyncDispose]()
+})
+
+test('a detached execution runs on when its client goes, and another gets what was missed, then what comes', async () => {
+  const leaving = await home.open()
+  const first = await (await leaving.get('sessions')).exec(
+    'sh',
+    ['-c', 'echo one; sleep 0.2; echo two; read line; echo "got $line"'],
+    {
+      detach: true,
+      stdin: 'pipe',
+    },
+  )
+  await leaving.shutdown()
+  await eventually('nobody is attached', async () => !(await box.executions.get(first.id)).attached)
+  await new Promise(resolve => setTimeout(resolve, 400))
+  const second = await same.executions.attach(first.id)
+  assert.equal(second.pid, first.pid)
+  second.stdin?.end('three\n')
+  const { text, exitCode } = await second.output()
+  assert.match(text, /(one\n)?two\ngot three\n$/)
+  assert.equal(exitCode, 0)
+})
+
+test('an execution that is not detached ends with its client', async () => {
+  const leaving = await home.open()
+  const execution = await (await leaving.get('sessions')).exec('sleep', ['300'])
+  await leaving.shutdown()
+  await eventually('its process is gone', async () =>
+    (await box.top()).every(({ pid }) => pid !== execution.pid),
+  )
+})
+
+test('leaving keeps the process, and the way back misses nothing', async () => {
+  const execution = await box.exec('sh', ['-c', 'echo before; read line; echo after; echo "$line"; exit 3'], {
+    stdin: 'pipe',
+  })
+  assert.equal(await firstChunk(execution.stdout), 'before\n')
+  await execution.detach()
+  await assert.rejects(execution.wait(), error => isCofferError(error, 'aborted'))
+  const back = await box.executions.attach(execution.id)
+  back.stdin?.write('hello\n')
+  const output = await back.output()
+  assert.equal(output.text, 'after\nhello\n')
+  assert.equal(output.exitCode, 3)
+})
+
+test('an execution that ended while nobody was there is kept with its code and the tail of its output', async () => {
+  const execution = await box.exec('sh', ['-c', 'seq 1 200000; echo err >&2; exit 9'], { detach: true })
+  await execution.detach()
+  await eventually('it has ended', async () => (await box.executions.get(execution.id)).result !== undefined)
+  const info = await same.executions.get(execution.id)
+  assert.equal(info.result?.exitCode, 9)
+  assert.deepEqual(info.command.slice(0, 2), ['sh', '-c'])
+  const output = await (await same.executions.attach(execution.id)).output()
+  assert.equal(output.exitCode, 9)
+  assert.ok(output.text.endsWith('199999\n200000\n'))
+  assert.ok(output.stdout.length <= 256 * 1024)
+})
+
+test('one client at a time is attached, and an unknown execution is not_found', async () => {
+  const execution = await box.exec('sleep', ['300'], { detach: true })
+  await assert.rejects(same.executions.attach(execution.id), error => isCofferError(error, 'invalid_state'))
+  await assert.rejects(same.executions.attach('000000000000'), error => isCofferError(error, 'not_found'))
+  await assert.rejects(same.executions.get('nothing'), error => isCofferError(error, 'not_found'))
+  await assert.rejects(same.executions.kill('000000000000'), error => isCofferError(error, 'not_found'))
+  await same.executions.kill(execution.id, 'TERM')
+  assert.equal((await execution.wait()).signal, 'SIGTERM')
+})
+
+test('an execution nobody reads does not block, however much it writes', async () => {
+  const execution = await box.exec(
+    'sh',
+    ['-c', 'dd if=/dev/zero bs=64k count=800 2>/dev/null; echo done >&2'],
+    { detach: true },
+  )
+  await execution.detach()
+  await eventually(
+    'it has ended',
+    async () => (await box.executions.get(execution.id)).result !== undefined,
+    30_000,
+  )
+})
+
+test('events come in order and end with the exit', async () => {
+  const execution = await box.exec('sh', ['-c', 'echo out; echo err >&2; exit 4'])
+  const types: string[] = []
+  for await (const event of execution.events()) {
+    types.push(event.type)
+    if (event.type === 'started') assert.equal(event.pid, execution.pid)
+    if (event.type === 'exited') assert.equal(event.result.exitCode, 4)
+  }
+  assert.equal(types[0], 'started')
+  assert.equal(types.at(-1), 'exited')
+  assert.deepEqual(types.slice(1, -1).sort(), ['stderr', 'stdout'])
+})
+
+test('top shows the processes inside with their users', async () => {
+  const execution = await box.exec('sleep', ['299'], { user: 'nobody' })
+  const processes = await box.top()
+  const sleep = processes.find(({ pid }) => pid === execution.pid)
+  assert.equal(sleep?.uid, 65534)
+  assert.match(sleep?.command ?? '', /sleep 299/)
+  await execution.kill()
+})
+
+test('a thousand short executions leave no descriptor and no process', async () => {
+  const { readdirSync } = await import('node:fs')
+  const { pid } = await box.info()
+  const descriptors = (): number =>
+    readdirSync(`/proc/${pid}/fd`).length + readdirSync('/proc/self/fd').length
+  for (let index = 0; index < 20; index++) await box.run('true')
+  const before = descriptors()
+  for (let round = 0; round < 50; round++) {
+    const results: { exitCode: number }[] = await Promise.all(
+      Array.from({ length: 20 }, (_, code) => box.shell(`exit ${code}`)),
+    )
+    assert.deepEqual(
+      results.map(({ exitCode }) => exitCode),
+      results.map((_, code) => code),
+    )
+  }
+  assert.ok(descriptors() <= before + 2, `${before} → ${descriptors()}`)
+  assert.ok((await box.top()).length < 5)
+})
+
+test('a reader that discards, one that is slow, and one that never reads: memory on the host is flat', async () => {
+  const { pid } = await box.info()
+  const flood = (): Promise<Execution> => box.exec('dd', ['if=/dev/zero', 'bs=64k', 'count=16384'])
+  const [slow, unread] = await Promise.all([flood(), flood()])
+  const crawl = setInterval(() => slow.stdout.read(), 50)
+  const rss: number[] = []
+  // What Node has not collected yet comes with the first gigabyte; a leak comes with each.
+  for (let gigabytes = 0; gigabytes < 3; gigabytes++) {
+    const discarding = await flood()
+    discarding.stdout.resume()
+    assert.equal((await discarding.wait()).exitCode, 0)
+    rss.push(rssOf(pid ?? 0) + process.memoryUsage().rss)
+  }
+  clearInterval(crawl)
+  await Promise.all([slow.killTree(), unread.killTree()])
+  const [first = 0, , last = 0] = rss
+  assert.ok(last - first < 48_000_000, rss.join(' '))
+})
+
+async function firstChunk(stream: Readable): Promise<string> {
+  return new Promise(resolve => stream.once('data', chunk => resolve(String(chunk))))
+}
+
+function rssOf(pid: number): number {
+  const status = process.getBuiltinModule('node:fs').readFileSync(`/proc/${pid}/status`, 'utf8')
+  return Number(/^VmRSS:\s+(\d+)/m.exec(status)?.[1]) * 1024
+}

@@ -36,7 +36,9 @@ export async function openTestHome(): Promise<TestHome> {
       await runtime.shutdown()
       await cleaner.shutdown()
       try {
-        await eventually('no process of the home is left', () => commandLines().every(line => !line.includes(path)))
+        await eventually('no process of the home is left', () =>
+          commandLines().every(line => !line.includes(path)),
+        )
       } finally {
         rmSync(path, { recursive: true, force: true })
       }

@@ -1,4 +1,4 @@
-import { closeSync, ftruncateSync, openSync } from 'node:fs'
+import { closeSync, ftruncateSync, openSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 import { CofferError, isCofferError } from '../errors.ts'
 import { FrameDecoder } from '../guest/frame.ts'
@@ -25,11 +25,14 @@ export type BootRequest = {
 // A cold boot takes 3 to 6 s of an idle core under emulation; a busy host of the smallest kind may need ten times that.
 const bootDeadlineMs = 120_000
 const saveDeadlineMs = 30_000
+/** Beside the guest's memory: initramfs, device state, and what else is written meanwhile. */
+const leastFreeMib = 64
 
 /** Boots the machine and saves memory and devices into `staging` at the moment its agent is ready. */
 export async function bootTemplate({ components, spec, staging, options }: BootRequest): Promise<void> {
   // 1. What the machine boots from.
   options.onProgress?.({ step: 'preparing the boot template', detail: `kernel ${components.kernel.release}` })
+  checkSpace(staging, spec.memoryMib)
   const initramfs = join(staging, 'initramfs')
   writeFileAtomic(initramfs, await buildInitramfs(components))
   createSparseFile(join(staging, memoryFile), spec.memoryMib * 1024 * 1024)
@@ -167,6 +170,22 @@ function diedEarly(race: Race<unknown>, exit: VmmExit): CofferError {
     {
       hint: 'Run: coffer doctor',
       details: { console: race.console.text, stderr: exit.stderr },
+    },
+  )
+}
+
+/** A full disk would end QEMU with SIGBUS when the guest touches its memory, which tells nobody what to do. */
+function checkSpace(directory: string, memoryMib: number): void {
+  const { bavail, bsize } = statfsSync(directory)
+  const freeMib = Math.floor((bavail * bsize) / 1024 ** 2)
+  const neededMib = memoryMib + leastFreeMib
+  if (freeMib >= neededMib) return
+  throw new CofferError(
+    'storage_error',
+    `cannot make the boot template: ${freeMib} MiB are free at ${directory}, ${neededMib} are needed`,
+    {
+      hint: 'Free some space there, or use a home on another disk (--home).',
+      details: { freeMib, neededMib },
     },
   )
 }

@@ -107,10 +107,13 @@ function blockDevices(mode: MachineMode): string[] {
         ]
   return [
     ...nodes.flatMap(node => ['-blockdev', node]),
-    ...['-device', 'virtio-blk-pci,drive=image,serial=image'],
-    ...['-device', 'virtio-blk-pci,drive=disk,serial=disk'],
+    ...['-device', `virtio-blk-pci,drive=image,serial=image,${onDiskError}`],
+    ...['-device', `virtio-blk-pci,drive=disk,serial=disk,${onDiskError}`],
   ]
 }
+
+// By default QEMU stops the machine when the host's disk is full, and it would hang without a word. The guest can report an error.
+const onDiskError = 'werror=report,rerror=report'
 
 const diskBacking = [
   'backing.driver=raw',

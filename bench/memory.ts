@@ -17,7 +17,9 @@ async function measure(count: number): Promise<{ figures: ReturnType<typeof figu
   const startMs = await timed(() => Promise.all(boxes.map(box => box.run('true'))))
   const samples = {
     qemuPrivate: [],
+    qemuClean: [],
     qemuShare: [],
+    shimClean: [],
     shimPrivate: [],
     shimShare: [],
     jailPrivate: [],
@@ -36,6 +38,7 @@ async function measure(count: number): Promise<{ figures: ReturnType<typeof figu
     startMs,
     figures: [
       figure(name('QEMU private'), 'MB', samples['qemuPrivate'] ?? []),
+      figure(name('QEMU alone on file pages'), 'MB', samples['qemuClean'] ?? []),
       figure(name('QEMU proportional'), 'MB', samples['qemuShare'] ?? []),
       figure(name('shim private'), 'MB', samples['shimPrivate'] ?? []),
       figure(name('shim proportional'), 'MB', samples['shimShare'] ?? []),
@@ -45,17 +48,23 @@ async function measure(count: number): Promise<{ figures: ReturnType<typeof figu
 }
 
 function sample(samples: Record<string, number[]>, process: string, pid: number): void {
-  const { privateMb, shareMb } = memoryOf(pid)
+  const { privateMb, cleanMb, shareMb } = memoryOf(pid)
+  samples[`${process}Clean`]?.push(cleanMb)
   samples[`${process}Private`]?.push(privateMb)
   samples[`${process}Share`]?.push(shareMb)
 }
 
-function memoryOf(pid: number): { privateMb: number; shareMb: number } {
+function memoryOf(pid: number): { privateMb: number; cleanMb: number; shareMb: number } {
   const rollup = readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8')
   const kilobytes = (field: string): number =>
     Number(new RegExp(`^${field}:\\s+(\\d+) kB`, 'm').exec(rollup)?.[1] ?? 0)
-  const privateKb = kilobytes('Private_Clean') + kilobytes('Private_Dirty')
-  return { privateMb: (privateKb * 1024) / 1e6, shareMb: (kilobytes('Pss') * 1024) / 1e6 }
+  const megabytes = (field: string): number => (kilobytes(field) * 1024) / 1e6
+  // Clean pages of a file that happens to have one user now (the template's, with one box) are the page cache's, not the process's.
+  return {
+    privateMb: megabytes('Private_Dirty'),
+    cleanMb: megabytes('Private_Clean'),
+    shareMb: megabytes('Pss'),
+  }
 }
 
 function childrenOf(pid: number): number[] {

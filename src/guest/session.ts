@@ -8,6 +8,9 @@ import { parseFailure, parseHello, parseMap } from './parse.ts'
 import { frameTypes, protocolVersion } from './protocol.ts'
 import { ExecutionRefused, RemoteExecution } from './remote-execution.ts'
 
+/** A shim answers in a millisecond; one that was stopped or is stuck never does. */
+const helloDeadlineMs = 10_000
+
 /** The connection to a box's shim ended: the box stopped or died, or the shim did. The box's exit record tells which. */
 export class SessionLost extends Error {}
 
@@ -48,7 +51,15 @@ export class Session implements Disposable {
   /** Connects to a shim's socket. Throws the system's error when nobody listens there. */
   static async connect(path: string, build: string): Promise<Session> {
     const session = new Session(await connectShort(path), build)
-    await session.#hello.promise
+    const timer = setTimeout(
+      () => session.#socket.destroy(new Error('the shim does not answer')),
+      helloDeadlineMs,
+    )
+    try {
+      await session.#hello.promise
+    } finally {
+      clearTimeout(timer)
+    }
     session.#holdLoop()
     return session
   }

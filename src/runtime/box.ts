@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CofferError } from '../errors.ts'
+import { signalTargets } from '../guest/protocol.ts'
 import type { RemoteExecution } from '../guest/remote-execution.ts'
 import { ExecutionRefused } from '../guest/remote-execution.ts'
 import type { Session } from '../guest/session.ts'
@@ -25,6 +26,7 @@ import { removeBoxFiles } from './remove-box.ts'
 import { checkInteger, checkText } from './validate.ts'
 
 const defaultStopTimeoutMs = 10_000
+const sigkill = 9
 
 /** One box: a record, a disk, and a VM while it runs. The same handle can stop it and start it again. */
 export class Box {
@@ -178,11 +180,19 @@ export class Box {
   ): Promise<Execution> {
     const explain = (error: unknown): Promise<CofferError> =>
       this.#connection.explain(`cannot run ${command} in box ${this.#connection.place.label}`, error)
+    const abort = (): void => remote.signal(sigkill, signalTargets.tree)
+    options.signal?.addEventListener('abort', abort, { once: true })
     try {
       const { pid } = await remote.started
       return new Execution({ id, pid, remote, session, options, explain })
     } catch (error) {
+      if (options.signal?.aborted)
+        throw new CofferError('aborted', `${command} was aborted before it ran`, {
+          cause: options.signal.reason,
+        })
       throw error instanceof ExecutionRefused ? refusedError(command, error) : await explain(error)
+    } finally {
+      options.signal?.removeEventListener('abort', abort)
     }
   }
 

@@ -173,8 +173,10 @@ export class Runtime {
   /** Tidies what crashed processes left: temporary files, directories of boxes whose record is gone, ephemeral boxes that ended. */
   #sweep(): void {
     sweepTemporary(this.#home, pid => identify(pid) !== undefined)
+    // In this order: a record is older than its directory, so a box that another process makes meanwhile is not taken for garbage.
+    const directories = readdirSync(this.#home.boxes)
     const rows = new Map(this.#store.listBoxes().map(row => [row.id, row]))
-    for (const id of readdirSync(this.#home.boxes))
+    for (const id of directories)
       if (!rows.has(id) && findShim(join(this.#home.boxes, id), id) === undefined)
         rmSync(join(this.#home.boxes, id), { recursive: true, force: true })
     for (const row of rows.values()) {

@@ -58,8 +58,9 @@ function explain(record: ExitRecord | undefined, console: string): Explanation {
     }
   const panic = /Kernel panic - not syncing: (.*)/.exec(console)?.[1]
   if (panic !== undefined) return explainPanic(panic.trim())
-  if (record.signal !== undefined) return explainSignal(record.signal)
+  // What is not ready in time is ended by SIGKILL: that is not the news.
   if (record.cause === 'not_ready') return { summary: record.message, hint: notReadyHint(console) }
+  if (record.signal !== undefined) return explainSignal(record.signal)
   return { summary: record.message, hint: 'Start the box again; coffer logs shows its console.' }
 }
 

@@ -104,16 +104,15 @@ export class BoxRun {
       readyDeadlineMs,
     )
     const died = this.#vmm.exited.then(exit => {
-      throw new Error(describeExit(exit))
+      throw new VmDied(describeExit(exit))
     })
     try {
       return await Promise.race([this.#configure(), died, deadline.promise, this.#broken.promise])
     } catch (error) {
-      const message =
-        error instanceof ConfigureError
-          ? `the guest could not set up the container: ${error.message}`
-          : String(error instanceof Error ? error.message : error)
-      this.#cause ??= { cause: 'not_ready', message }
+      this.#cause ??= {
+        cause: error instanceof VmDied ? 'vm_died' : 'not_ready',
+        message: describeFailure(error),
+      }
       await this.finish()
       throw error
     } finally {
@@ -285,6 +284,13 @@ export class BoxRun {
   orphan(): Promise<void> {
     return this.stop(this.#isReady ? orphanGraceMs : 0, 'orphaned')
   }
+}
+
+class VmDied extends Error {}
+
+function describeFailure(error: unknown): string {
+  if (error instanceof ConfigureError) return `the guest could not set up the container: ${error.message}`
+  return error instanceof Error ? error.message : String(error)
 }
 
 function describeExit(exit: VmmExit): string {

@@ -7,7 +7,8 @@ export function spawnRestored(launch: Launch): Promise<Vmm> {
   return Vmm.spawn({
     bubblewrap: launch.bubblewrap,
     qemu: launch.qemu,
-    arguments: machineArguments(launch.spec, { kind: 'restore' }),
+    // The name is for whoever looks at the host's processes.
+    arguments: ['-name', `coffer-${launch.boxId}`, ...machineArguments(launch.spec, { kind: 'restore' })],
     grants: {
       readOnly: [
         { from: launch.templateDirectory, to: '/template' },

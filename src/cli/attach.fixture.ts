@@ -5,6 +5,7 @@ import { PassThrough, Readable } from 'node:stream'
 import type { Execution } from '../runtime/execution.ts'
 import type { Result } from '../runtime/options.ts'
 import { attach } from './attach.ts'
+import { parseDetachKeys } from './detach-keys.ts'
 import { SignalRelay } from './signals.ts'
 
 const ended = Promise.withResolvers<Result>()
@@ -13,24 +14,32 @@ const end = (exitCode: number, signal?: string) =>
 const stdout = new PassThrough()
 const stderr = new PassThrough()
 const stdin = new PassThrough()
-const mode = process.argv[2]
+const [mode, manner] = process.argv.slice(2)
 
-const execution: Pick<Execution, 'stdin' | 'stdout' | 'stderr' | 'wait' | 'killTree' | 'signal' | 'resize'> =
-  {
-    stdin: mode === 'echo' ? stdin : undefined,
-    stdout,
-    stderr,
-    wait: () => ended.promise,
-    async killTree() {
-      process.stderr.write('kill\n')
-      close(-9, 'SIGKILL')
-    },
-    async signal(name) {
-      process.stderr.write(`signal ${name}\n`)
-      stdout.write('ignored\n')
-    },
-    async resize() {},
-  }
+const execution: Pick<
+  Execution,
+  'stdin' | 'stdout' | 'stderr' | 'wait' | 'killTree' | 'signal' | 'resize' | 'detach'
+> = {
+  stdin: mode === 'echo' ? stdin : undefined,
+  stdout,
+  stderr,
+  wait: () => ended.promise,
+  async killTree() {
+    process.stderr.write('kill\n')
+    close(-9, 'SIGKILL')
+  },
+  async signal(name) {
+    process.stderr.write(`signal ${name}\n`)
+    stdout.write('ignored\n')
+  },
+  async resize() {},
+  async detach() {
+    process.stderr.write('detach\n')
+    ended.reject(new Error('left'))
+    stdout.end()
+    stderr.end()
+  },
+}
 
 function close(exitCode: number, signal?: string): void {
   end(exitCode, signal)
@@ -64,5 +73,11 @@ if (mode === 'stubborn') stdout.write('ready\n')
 // A real execution has a socket, which keeps the process alive.
 setInterval(() => {}, 1000)
 const signals = new SignalRelay(() => {})
-const exitCode = await attach(execution as Execution, { tty: false, signals })
+const { exitCode } = await attach(execution as Execution, {
+  tty: false,
+  signals,
+  detachKeys: parseDetachKeys('ctrl-p,ctrl-q'),
+  joined: manner !== undefined,
+  keepSignals: manner === 'keep-signals',
+})
 process.exit(exitCode)

@@ -9,6 +9,7 @@ export type BoxShape = {
   readonly cpus?: number
   readonly memory?: number
   readonly disk?: number
+  readonly entrypoint?: string
 }
 
 export function addBoxOptions(command: Command): Command {
@@ -18,6 +19,7 @@ export function addBoxOptions(command: Command): Command {
     .option('--cpus <COUNT>', 'virtual processors', parseCount)
     .option('--memory <SIZE>', 'memory: 512, 512m, 1g; MiB without a unit', parseSizeMib)
     .option('--disk <SIZE>', 'size of the writable disk; MiB without a unit', parseSizeMib)
+    .option('--entrypoint <FILE>', "what CMD is appended to, instead of the image's; '' for nothing")
 }
 
 export function boxOptions(shape: BoxShape, image: string | undefined): BoxOptions {
@@ -27,5 +29,16 @@ export function boxOptions(shape: BoxShape, image: string | undefined): BoxOptio
     ...(shape.cpus === undefined ? {} : { cpus: shape.cpus }),
     ...(shape.memory === undefined ? {} : { memoryMib: shape.memory }),
     ...(shape.disk === undefined ? {} : { diskMib: shape.disk }),
+  }
+}
+
+/** What runs in the box as its main process: neither given, none does. */
+export function mainProcess(
+  { entrypoint }: BoxShape,
+  command: readonly string[],
+): Pick<BoxOptions, 'command' | 'entrypoint'> {
+  return {
+    ...(entrypoint === undefined ? {} : { entrypoint: entrypoint === '' ? [] : [entrypoint] }),
+    ...(command.length === 0 ? {} : { command }),
   }
 }

@@ -1,5 +1,6 @@
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import type { ExecOptions, Rlimit } from '../runtime/options.ts'
+import { type DetachKeys, defaultDetachKeys, parseDetachKeys } from './detach-keys.ts'
 import { parseDurationMs } from './duration.ts'
 import { readEnvironment } from './environment.ts'
 import { collectRlimit } from './rlimit.ts'
@@ -15,6 +16,8 @@ export type ProcessOptions = {
   readonly tty?: boolean
   readonly timeout?: number
   readonly rlimit?: Readonly<Record<string, Rlimit>>
+  readonly detach?: boolean
+  readonly detachKeys: DetachKeys
 }
 
 export function addProcessOptions(command: Command): Command {
@@ -27,13 +30,20 @@ export function addProcessOptions(command: Command): Command {
     .option('-t, --tty', 'give the command a terminal')
     .option('--timeout <TIME>', 'kill the command after this time: 10, 500ms, 2m', parseDurationMs)
     .option('--rlimit <NAME=SOFT[:HARD]>', 'limit a resource, such as nofile=1024; repeatable', collectRlimit)
+    .addOption(detachKeysOption())
+}
+
+export function detachKeysOption(): Option {
+  return new Option('--detach-keys <KEYS>', "with -it: keys that leave the command running; '' for none")
+    .argParser(parseDetachKeys)
+    .default(parseDetachKeys(defaultDetachKeys), defaultDetachKeys)
 }
 
 /** The library's options for one execution. */
 export function executionOptions(options: ProcessOptions): ExecOptions {
-  if (options.tty === true) requireTerminal()
-  // As at a login: programs look at TERM, and the box cannot know this terminal.
-  const terminal = options.tty === true ? { TERM: process.env['TERM'] || 'xterm' } : {}
+  // A command that nobody looks at yet gets the size of the terminal of whoever attaches to it.
+  if (options.tty === true && options.detach !== true) requireTerminal()
+  const terminal = options.tty === true ? terminalEnvironment() : {}
   return {
     env: { ...terminal, ...readEnvironment(options.env, options.envFile) },
     ...(options.workdir === undefined ? {} : { cwd: options.workdir }),
@@ -42,7 +52,13 @@ export function executionOptions(options: ProcessOptions): ExecOptions {
     ...(options.interactive === true ? { stdin: 'pipe' } : {}),
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
     ...(options.rlimit === undefined ? {} : { rlimits: options.rlimit }),
+    ...(options.detach === true ? { detach: true } : {}),
   }
+}
+
+/** As at a login: programs look at TERM, and the box cannot know this terminal. */
+export function terminalEnvironment(): Readonly<Record<string, string>> {
+  return { TERM: process.env['TERM'] || 'xterm' }
 }
 
 /** For an option that may be given several times. */

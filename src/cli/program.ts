@@ -1,9 +1,12 @@
 import { Command, Option } from 'commander'
 import { packageVersion } from '../version.ts'
+import { addAttach } from './commands/attach.ts'
 import { addCreate } from './commands/create.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addExec } from './commands/exec.ts'
+import { addExecutions } from './commands/executions.ts'
 import { addInspect } from './commands/inspect.ts'
+import { addKill } from './commands/kill.ts'
 import { addLogs } from './commands/logs.ts'
 import { addPs } from './commands/ps.ts'
 import { addRm } from './commands/rm.ts'
@@ -11,7 +14,9 @@ import { addRun } from './commands/run.ts'
 import { addSetup } from './commands/setup.ts'
 import { addStart } from './commands/start.ts'
 import { addStop } from './commands/stop.ts'
+import { addTop } from './commands/top.ts'
 import { addVersion } from './commands/version.ts'
+import { addWait } from './commands/wait.ts'
 import type { Context } from './context.ts'
 
 const commands = [
@@ -20,6 +25,11 @@ const commands = [
   addStart,
   addStop,
   addExec,
+  addAttach,
+  addKill,
+  addExecutions,
+  addTop,
+  addWait,
   addPs,
   addInspect,
   addRm,

@@ -1,14 +1,22 @@
 import { isCofferError } from '../errors.ts'
 import type { Box } from '../runtime/box.ts'
+import type { StepListener } from '../runtime/options.ts'
 import { exitCodeOfSignal } from './exit-codes.ts'
 import { showProgress } from './progress.ts'
 import { SignalRelay } from './signals.ts'
 
 /** Starts the box if it does not run, showing how far it is. */
-export async function startBox(box: Box, signal?: AbortSignal): Promise<void> {
+export async function startBox(box: Box, signal: AbortSignal): Promise<void> {
+  await withProgress(onProgress => box.start({ onProgress, signal }))
+}
+
+/** Does what may have to start a box, showing how far that is. */
+export async function withProgress<Value>(
+  work: (onProgress: StepListener) => Promise<Value>,
+): Promise<Value> {
   const progress = showProgress()
   try {
-    await box.start({ onProgress: progress.onProgress, ...(signal === undefined ? {} : { signal }) })
+    return await work(progress.onProgress)
   } finally {
     progress.stop()
   }
@@ -26,7 +34,9 @@ export async function withSignals(
   try {
     return await work(signals, controller.signal)
   } catch (error) {
-    if (signals.first !== undefined && isCofferError(error, 'aborted')) return exitCodeOfSignal(signals.first)
+    const isOurs =
+      isCofferError(error, 'aborted') || (error !== undefined && error === controller.signal.reason)
+    if (signals.first !== undefined && isOurs) return exitCodeOfSignal(signals.first)
     throw error
   } finally {
     signals.release()

@@ -17,24 +17,34 @@ export function terminalSize(stdout: NodeJS.WriteStream = process.stdout): { row
   return { rows: stdout.rows || 24, cols: stdout.columns || 80 }
 }
 
-/** Hands every key to the command, and the terminal's size. Call what is returned to have the terminal back. */
-export function lendTerminal(execution: Pick<Execution, 'resize'>): () => void {
+/**
+ * Hands every key to the command, if it reads `keys`, and the terminal's size. Call what is returned to have the terminal
+ * back; more calls do nothing.
+ */
+export function lendTerminal(
+  execution: Pick<Execution, 'resize'>,
+  { keys }: { readonly keys: boolean },
+): () => void {
   const { stdin, stdout } = process
+  // Nobody would read the keys otherwise, not even that which interrupts.
+  const lend = () => {
+    if (keys) makeRaw(stdin)
+  }
   const restore = () => {
-    if (stdin.isTTY === true) stdin.setRawMode(false)
+    if (keys && stdin.isTTY === true) stdin.setRawMode(false)
   }
   // A resize may come after the command's end, when there is nothing left to resize.
   const resize = () => void execution.resize(terminalSize(stdout)).catch(() => {})
   // A shell puts the terminal back into its own mode while this process is stopped.
   const resume = () => {
-    makeRaw(stdin)
+    lend()
     resize()
   }
   // For every way out that does not come by the caller: process.exit, an exception nobody caught.
   process.once('exit', restore)
   process.on('SIGCONT', resume)
   stdout.on('resize', resize)
-  makeRaw(stdin)
+  lend()
   return () => {
     process.off('exit', restore)
     process.off('SIGCONT', resume)
@@ -48,4 +58,14 @@ export function lendTerminal(execution: Pick<Execution, 'resize'>): () => void {
 function makeRaw(stdin: NodeJS.ReadStream): void {
   stdin.setRawMode(true)
   spawnSync('stty', ['-opost'], { stdio: ['inherit', 'ignore', 'ignore'] })
+}
+
+/**
+ * For a command that has had another terminal, or none: tells it the size of this one, and has programs that fill the
+ * screen draw it again, which they do only when the size is another than before.
+ */
+export async function fitTerminal(execution: Pick<Execution, 'resize'>): Promise<void> {
+  const { rows, cols } = terminalSize()
+  await execution.resize({ rows: rows + 1, cols })
+  await execution.resize({ rows, cols })
 }

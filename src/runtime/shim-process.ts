@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
@@ -7,16 +7,23 @@ import type { Launch } from '../shim/launch.ts'
 import type { ShimReport } from '../shim/report.ts'
 import { type Home, temporaryPath } from '../state/home.ts'
 
+const endPatienceMs = 5_000
+
 /** The starter's hold on a shim. While it is not released, its hang-up, however it happens, ends an attached box. */
 export class ShimProcess implements Disposable {
   /** Resolves at the first line of the shim; its clients can connect then. Rejects when it ends without. */
   readonly listening: Promise<void>
   /** Resolves when the box is ready. Rejects when the shim ends without. */
   readonly ready: Promise<Extract<ShimReport, { state: 'ready' }>['timings']>
+  readonly #child: ChildProcess
   readonly #socket: Socket
+  readonly #exited: Promise<void>
 
-  private constructor(socket: Socket) {
+  private constructor(child: ChildProcess) {
+    this.#child = child
+    const socket = child.stdio[3] as unknown as Socket
     this.#socket = socket
+    this.#exited = new Promise(resolve => child.once('exit', () => resolve()))
     const listening = Promise.withResolvers<void>()
     const ready = Promise.withResolvers<Extract<ShimReport, { state: 'ready' }>['timings']>()
     this.listening = listening.promise
@@ -63,7 +70,7 @@ export class ShimProcess implements Disposable {
       })
       // Neither the process nor its socket keeps the starter's event loop alive: what waits for them does.
       child.unref()
-      return new ShimProcess(child.stdio[3] as unknown as Socket)
+      return new ShimProcess(child)
     } finally {
       closeSync(log)
     }
@@ -78,6 +85,15 @@ export class ShimProcess implements Disposable {
   /** Whether the process can still be given a box. */
   get isAlive(): boolean {
     return !this.#socket.destroyed
+  }
+
+  /** Hangs up on a shim whose box never came up, and waits for its end; by force when it takes too long. */
+  async end(): Promise<void> {
+    this.#socket.destroy()
+    this.#child.ref()
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), endPatienceMs)
+    await this.#exited
+    clearTimeout(timer)
   }
 
   /** From now on the shim does not keep this process alive. */

@@ -1,6 +1,5 @@
 import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { ensureBaseDisk } from '../disk/base-disk.ts'
 import { createOverlay } from '../disk/qcow2.ts'
 import { CofferError, systemErrorCode } from '../errors.ts'
@@ -17,7 +16,6 @@ import { ensureTemplate } from '../vm/template.ts'
 import type { BoxConfig } from './box-config.ts'
 import { crashError, readCrashReport } from './crash-report.ts'
 import { guestConfiguration } from './guest-configuration.ts'
-import { findShim } from './liveness.ts'
 import type { StartOptions } from './options.ts'
 import type { ShimProcess } from './shim-process.ts'
 import type { SpareShim } from './spare-shim.ts'
@@ -57,13 +55,14 @@ export async function startBox(
   const disk = join(directory, 'disk.qcow2')
   const isFirstStart = !existsSync(disk)
   options.onProgress?.({ step: 'starting the box' })
+  let shim: ShimProcess | undefined
   try {
     await guardStorage(place, () => {
       mkdirSync(directory, { recursive: true, mode: 0o700 })
       if (isFirstStart) createOverlay(disk, { virtualBytes: blockDeviceBytes, backingPath: shared.diskBase })
     })
     // 3. The shim, which starts the VM.
-    const shim = await guardStorage(place, () => place.spare.take())
+    shim = await guardStorage(place, () => place.spare.take())
     shim.launch({
       boxId: place.id,
       directory,
@@ -86,8 +85,8 @@ export async function startBox(
     return { shim, session: await connecting }
   } catch (error) {
     if (isFirstStart) rmSync(disk, { force: true })
-    // Its disk must have no other user when it is started again.
-    await endShim(directory, place.id)
+    // The disk must have no other user when the box is started again.
+    await shim?.end()
     // A shim that was killed could not remove them itself.
     for (const name of [shimFiles.pid, shimFiles.socket]) rmSync(join(directory, name), { force: true })
     throw error
@@ -121,17 +120,6 @@ async function waitUntilReady(
     throw crashError(`cannot start box ${place.label}`, report)
   } finally {
     signal?.removeEventListener('abort', abort)
-  }
-}
-
-/** Waits for a shim that was hung up on to end, and makes it when it takes too long. */
-async function endShim(directory: string, boxId: string): Promise<void> {
-  const patienceMs = 5_000
-  const deadline = performance.now() + patienceMs
-  for (let shim = findShim(directory, boxId); shim !== undefined; shim = findShim(directory, boxId)) {
-    if (performance.now() > deadline) process.kill(shim.pid, 'SIGKILL')
-    // Not our child, or not ours to wait for: there is no event for its end.
-    await sleep(5)
   }
 }
 

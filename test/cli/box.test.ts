@@ -38,8 +38,8 @@ test('the life of a box: create, start, exec, inspect, logs, stop, rm', async t 
     const [box] = JSON.parse((await coffer.run(['inspect', 'web'])).stdout)
     assert.equal(box.name, 'web')
     assert.ok(existsSync(box.directory))
-    assert.equal((await coffer.run(['logs', 'web'])).code, 0)
-    const lines = (await coffer.run(['logs', '-n', '1', 'web'])).stdout.split('\n').length - 1
+    assert.equal((await coffer.run(['logs', '--console', 'web'])).code, 0)
+    const lines = (await coffer.run(['logs', '--console', '-n', '1', 'web'])).stdout.split('\n').length - 1
     assert.ok(lines <= 1)
   })
 

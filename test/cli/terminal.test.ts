@@ -1,55 +1,16 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
-import { cofferForThisFile, exitCode } from './coffer.ts'
+import { test } from 'node:test'
+import { cofferForThisFile } from './coffer.ts'
+import { startOnTerminal } from './terminal.ts'
 
 const coffer = cofferForThisFile()
-const launcher = join(import.meta.dirname, '../../bin/coffer.js')
-
-/** Runs a shell script whose streams are a terminal of its own; `$COFFER` is the program. */
-function startOnTerminal(script: string) {
-  const child = spawn('script', ['-qefc', script, '/dev/null'], {
-    env: {
-      ...process.env,
-      COFFER_HOME: coffer.home,
-      COFFER: launcher,
-      SHELL: '/bin/sh',
-      TERM: 'xterm',
-    },
-    stdio: ['pipe', 'pipe', 'inherit'],
-  })
-  after(() => child.kill())
-  const code = exitCode(child)
-  let screen = ''
-  child.stdout.setEncoding('utf8').on('data', text => {
-    screen += text
-  })
-  return {
-    /** Waits until the screen shows `pattern`, and returns what was shown so far. */
-    async sees(pattern: RegExp): Promise<string> {
-      while (!pattern.test(screen)) {
-        const ended = await Promise.race([
-          new Promise<false>(resolve => child.stdout.once('data', () => resolve(false))),
-          code.then(() => true),
-        ])
-        if (ended && !pattern.test(screen)) assert.fail(`ended without ${pattern}:\n${screen}`)
-      }
-      return screen
-    },
-    type: (text: string) => child.stdin.write(text),
-    async ends(): Promise<{ code: number | null; screen: string }> {
-      const ended = await code
-      child.stdin.end()
-      return { code: ended, screen }
-    },
-  }
-}
 
 test('run -it is a terminal: its size, its name, job control, and the exit code', {
   timeout: 120_000,
 }, async () => {
-  const terminal = startOnTerminal('stty rows 33 cols 99; $COFFER run -it; exit $?')
+  const terminal = startOnTerminal(coffer, 'stty rows 33 cols 99; $COFFER run -it; exit $?')
   await terminal.sees(/# /)
   terminal.type('tty; stty size; echo "term=$TERM"\r')
   await terminal.sees(/\/dev\/pts\/\d+\s+33 99\s+term=xterm/)
@@ -71,7 +32,7 @@ test('the terminal has its own mode back, also after a signal', { timeout: 120_0
     '($COFFER run -it -- sh -c "echo ready; sleep 1000"; echo code $?)',
     '[ "$(stty -g)" = "$before" ] && echo same after a signal',
   ].join('; ')
-  const terminal = startOnTerminal(`echo pid $$; ${script}`)
+  const terminal = startOnTerminal(coffer, `echo pid $$; ${script}`)
   await terminal.sees(/same after an end/)
   await terminal.sees(/same after a failure/)
   await terminal.sees(/ready/)
@@ -82,8 +43,30 @@ test('the terminal has its own mode back, also after a signal', { timeout: 120_0
 })
 
 test('a shell is what run gives on a terminal when no command is named', { timeout: 120_000 }, async () => {
-  const terminal = startOnTerminal('$COFFER run')
+  const terminal = startOnTerminal(coffer, '$COFFER run')
   await terminal.sees(/# /)
   terminal.type('exit 4\r')
   assert.equal((await terminal.ends()).code, 4)
+})
+
+test('a new size of the terminal is seen inside; ^Z stops a job and ^D ends the shell', {
+  timeout: 120_000,
+}, async () => {
+  const mark = join(coffer.home, 'resize')
+  const resize = `until [ -e ${mark} ]; do sleep 0.1; done; stty -F /dev/tty rows 41 cols 77`
+  const terminal = startOnTerminal(coffer, `(${resize}) & $COFFER run -it; exit $?`)
+  await terminal.sees(/# /)
+  terminal.type('sh -c \'trap "stty size; exit" WINCH; echo ready$((1 + 1)); while :; do sleep 0.1; done\'\r')
+  await terminal.sees(/ready2/)
+  writeFileSync(mark, '')
+  await terminal.sees(/41 77\s+\/ # /)
+  terminal.type("sh -c 'echo sleeps$((1 + 1)); exec sleep 1000'\r")
+  await terminal.sees(/sleeps2/)
+  terminal.type('\u001a')
+  await terminal.sees(/Stopped[\s\S]*\/ # /)
+  // The shell must be at its prompt to take the key: between two commands it would be lost.
+  terminal.type('kill -9 %1; wait; echo killed$((1 + 1)); (exit 3)\r')
+  await terminal.sees(/killed2\s+\/ # /)
+  terminal.type('\u0004')
+  assert.equal((await terminal.ends()).code, 3)
 })

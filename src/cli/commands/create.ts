@@ -1,8 +1,9 @@
 import type { Command } from 'commander'
-import { addBoxOptions, type BoxShape, boxOptions } from '../box-options.ts'
+import { addBoxOptions, type BoxShape, boxOptions, mainProcess } from '../box-options.ts'
 import { type Context, type GlobalOptions, withRuntime } from '../context.ts'
 import { readEnvironment } from '../environment.ts'
 import { collect } from '../process-options.ts'
+import { splitRun } from '../split-run.ts'
 
 type Options = GlobalOptions &
   BoxShape & {
@@ -10,6 +11,7 @@ type Options = GlobalOptions &
     readonly envFile?: readonly string[]
     readonly workdir?: string
     readonly user?: string
+    readonly tty?: boolean
   }
 
 export function addCreate(program: Command, context: Context): void {
@@ -17,27 +19,34 @@ export function addCreate(program: Command, context: Context): void {
     .command('create')
     .summary('make a box without starting it')
     .description(
-      'Makes a box and prints its id. It starts with `coffer start` or with the first `coffer exec`.',
+      'Makes a box and prints its id. It starts with `coffer start`, `coffer attach` or the first `coffer exec`.\n' +
+        'CMD becomes its main process, whose end stops the box; without it the box runs until it is stopped.',
     )
-    .usage('[options] [IMAGE]')
+    .usage('[options] [IMAGE] [--] [CMD...]')
     .argument('[IMAGE]')
+    .argument('[CMD...]')
+    .passThroughOptions()
   addBoxOptions(command)
     .option('-e, --env <KEY[=VALUE]>', 'set a variable for every command in the box; repeatable', collect)
     .option('--env-file <FILE>', 'read variables from a file, one on each line; repeatable', collect)
     .option('-w, --workdir <DIR>', 'directory in the box where commands run')
     .option('-u, --user <USER>', 'user in the box: NAME|UID[:GROUP|GID]')
-    .action(async (image: string | undefined) => {
-      await create(image, command.optsWithGlobals<Options>())
+    .option('-t, --tty', 'give the main process a terminal')
+    .action(async () => {
+      const { image, command: words } = splitRun(context.commandLine, command.args)
+      await create(image, words, command.optsWithGlobals<Options>())
       context.exitCode = 0
     })
 }
 
-async function create(image: string | undefined, options: Options): Promise<void> {
+async function create(image: string | undefined, words: readonly string[], options: Options): Promise<void> {
   const env = readEnvironment(options.env, options.envFile)
   await withRuntime(options, async runtime => {
     const box = await runtime.create(
       {
         ...boxOptions(options, image),
+        ...mainProcess(options, words),
+        ...(options.tty === true ? { tty: true } : {}),
         env,
         ...(options.workdir === undefined ? {} : { workdir: options.workdir }),
         ...(options.user === undefined ? {} : { user: options.user }),

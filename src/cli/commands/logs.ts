@@ -1,49 +1,96 @@
-import { createReadStream } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { CofferError, systemErrorCode } from '../../errors.ts'
+import type { Box } from '../../runtime/box.ts'
+import type { LogOptions } from '../../runtime/options.ts'
+import { printConsole } from '../console-log.ts'
 import { type Context, type GlobalOptions, withRuntime } from '../context.ts'
+import { exitCodeOfSignal, exitCodes } from '../exit-codes.ts'
+import { LogPrinter } from '../log-printer.ts'
+import { parseSince } from '../since.ts'
 import { parseCount } from '../size.ts'
-import { printable } from '../style.ts'
+import { UsageError } from '../usage-error.ts'
 
-type Options = GlobalOptions & { readonly lines?: number }
+type Options = GlobalOptions & {
+  readonly follow?: boolean
+  readonly lines?: number
+  readonly since?: Date
+  readonly timestamps?: boolean
+  readonly stream?: 'stdout' | 'stderr'
+  readonly console?: boolean
+}
 
 export function addLogs(program: Command, context: Context): void {
   const command = program
     .command('logs')
-    .summary("show a box's console")
-    .description("Prints what the box's kernel wrote on its console in its present or last run.")
+    .summary("show what a box's main process wrote")
+    .description(
+      "Prints what the box's main process wrote, in its present or last run; with --console, what its kernel did.",
+    )
     .argument('<BOX>')
+    .option('-f, --follow', 'go on until the box stops')
     .option('-n, --lines <COUNT>', 'only the last lines', parseCount)
+    .option('--since <TIME>', 'only from then on: 10m ago, or 2030-01-31T12:00:00Z', text => parseSince(text))
+    .option('-t, --timestamps', 'begin each line with the time at which it was written')
+    .addOption(new Option('--stream <STREAM>', 'only this stream').choices(['stdout', 'stderr']))
+    .option('--console', "the console of the box's kernel instead")
     .action(async (reference: string) => {
       const options = command.optsWithGlobals<Options>()
-      const info = await withRuntime(options, async runtime => (await runtime.get(reference)).info())
-      const lines = await lastLines(join(info.directory, 'console.log'), options.lines, reference)
-      // The guest chose these bytes: on a terminal they are text and nothing else.
-      const show = process.stdout.isTTY === true ? printable : (line: string) => line
-      for (const line of lines) process.stdout.write(`${show(line)}\n`)
-      context.exitCode = 0
+      checkConsole(options)
+      context.exitCode = await withRuntime(options, async runtime => {
+        const box = await runtime.get(reference)
+        const { directory } = await box.info()
+        if (options.console !== true) {
+          if (!existsSync(join(directory, 'output.log'))) throw noLog(reference)
+          return printLog(box, options)
+        }
+        await printConsole(directory, options.lines, reference)
+        return exitCodes.ok
+      })
     })
 }
 
-/** The file is bounded by whoever writes it, so all of it may be kept. */
-async function lastLines(file: string, count: number | undefined, reference: string): Promise<string[]> {
-  const lines: string[] = []
-  try {
-    for await (const line of createInterface({
-      input: createReadStream(file),
-      crlfDelay: Number.POSITIVE_INFINITY,
-    })) {
-      lines.push(line)
-      if (count !== undefined && lines.length > count) lines.shift()
-    }
-    return lines
-  } catch (error) {
-    if (systemErrorCode(error) !== 'ENOENT') throw error
-    throw new CofferError('not_found', `box ${reference} has no console log`, {
-      hint: 'it is written from the first start on',
-      cause: error,
-    })
+// The file is there from the first start of a main process on.
+function noLog(reference: string): CofferError {
+  return new CofferError('not_found', `box ${reference} has no log: no main process has run in it`, {
+    hint: `coffer create IMAGE CMD gives a box one; for the console of the kernel: coffer logs --console ${reference}`,
+  })
+}
+
+function checkConsole({ console, follow, since, timestamps, stream }: Options): void {
+  if (console !== true) return
+  const others = { follow, since, timestamps, stream }
+  for (const [name, value] of Object.entries(others))
+    if (value !== undefined) throw new UsageError(`--console and --${name} exclude each other`)
+}
+
+async function printLog(box: Box, { timestamps, stream, follow, lines, since }: Options): Promise<number> {
+  const broken = new AbortController()
+  const onBroken = (error: Error) => broken.abort(error)
+  process.stdout.once('error', onBroken)
+  process.stderr.once('error', onBroken)
+  const printer = new LogPrinter({ timestamps: timestamps === true, broken: broken.signal })
+  const options: LogOptions = {
+    signal: broken.signal,
+    follow: follow === true,
+    ...(lines === undefined ? {} : { lines }),
+    ...(since === undefined ? {} : { since }),
+    ...(stream === undefined ? {} : { streams: [stream] }),
   }
+  try {
+    for await (const entry of box.logs(options)) {
+      await printer.print(entry)
+      if (broken.signal.aborted) break
+    }
+  } catch (error) {
+    if (!broken.signal.aborted) throw error
+  }
+  return broken.signal.aborted ? exitCodeOfBroken(broken.signal.reason) : exitCodes.ok
+}
+
+function exitCodeOfBroken(reason: unknown): number {
+  // The reader went away, as `head` does: the end that a command of this machine would have had.
+  if (systemErrorCode(reason) === 'EPIPE') return exitCodeOfSignal('SIGPIPE')
+  throw reason
 }

@@ -28,10 +28,16 @@ export function encodeCredit(stream: number, channel: number, bytes: number): Bu
   return frame
 }
 
-/** Gives a frame in wire form another stream id, in place. */
+/** Gives a frame in wire form another stream id, in place: what passes through a relay need not be copied. */
 export function rewriteStream(raw: Buffer, stream: number): Buffer {
   raw.writeUInt32LE(stream, 4)
   return raw
+}
+
+/** `rewriteStream`, and other flags. */
+export function readdress(raw: Buffer, stream: number, flags: number): Buffer {
+  raw.writeUInt8(flags, 9)
+  return rewriteStream(raw, stream)
 }
 
 /** Cuts a byte stream into frames, however its chunks fall. A frame that lies within one chunk is not copied. */

@@ -1,4 +1,4 @@
-import { encodeFrame, type Frame, ProtocolError } from '../guest/frame.ts'
+import { encodeFrame, type Frame, ProtocolError, readdress } from '../guest/frame.ts'
 import { flags, windowBytes } from '../guest/protocol.ts'
 import { Window } from './flow.ts'
 
@@ -18,7 +18,7 @@ export class OutputChannel {
   readonly #type: number
   readonly #grant: (bytes: number) => void
   readonly #agentWindow = new Window()
-  readonly #held: Buffer[] = []
+  readonly #held: Frame[] = []
   #reader: Reader
   #readerCredit = 0
   #ungranted = 0
@@ -47,7 +47,7 @@ export class OutputChannel {
     if (this.#ended) throw new ProtocolError('output after its end')
     this.#agentWindow.spend(frame.payload.length)
     this.#ended = (frame.flags & flags.end) !== 0
-    if (frame.payload.length > 0) this.#held.push(frame.payload)
+    if (frame.payload.length > 0) this.#held.push(frame)
     this.#deliver()
   }
 
@@ -74,14 +74,15 @@ export class OutputChannel {
   }
 
   #deliver(): void {
-    for (let bytes = this.#held[0]; bytes !== undefined; bytes = this.#held[0]) {
+    for (let frame = this.#held[0]; frame !== undefined; frame = this.#held[0]) {
+      const { length } = frame.payload
       if (this.#reader.kind === 'client') {
-        if (bytes.length > this.#readerCredit) return
-        this.#readerCredit -= bytes.length
-        this.#reader.send(encodeFrame(this.#type, this.#reader.stream, bytes))
-      } else this.#reader.take(bytes)
+        if (length > this.#readerCredit) return
+        this.#readerCredit -= length
+        this.#reader.send(readdress(frame.raw, this.#reader.stream, 0))
+      } else this.#reader.take(frame.payload)
       this.#held.shift()
-      this.#countDelivered(bytes.length)
+      this.#countDelivered(length)
     }
     if (!this.#ended || this.#endDelivered) return
     this.#endDelivered = true

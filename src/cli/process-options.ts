@@ -34,7 +34,7 @@ export function addProcessOptions(command: Command): Command {
 }
 
 export function detachKeysOption(): Option {
-  return new Option('--detach-keys <KEYS>', "with -it: keys that leave the command running; '' for none")
+  return new Option('--detach-keys <KEYS>', "on a terminal: keys that leave the command running; '' for none")
     .argParser(parseDetachKeys)
     .default(parseDetachKeys(defaultDetachKeys), defaultDetachKeys)
 }

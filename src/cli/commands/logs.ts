@@ -26,7 +26,8 @@ export function addLogs(program: Command, context: Context): void {
     .command('logs')
     .summary("show what a box's main process wrote")
     .description(
-      "Prints what the box's main process wrote, in its present or last run; with --console, what its kernel did.",
+      "Prints what the box's main process wrote, also in former runs and also after the box stopped: the last 40 MiB. " +
+        'With --console: what its kernel wrote in the present or last run.',
     )
     .argument('<BOX>')
     .option('-f, --follow', 'go on until the box stops')

@@ -11,8 +11,8 @@ export function addRun(program: Command, context: Context): void {
     .summary('make a box, run a command in it, remove the box')
     .description(
       'Makes a box, runs a command in it and removes the box. Without IMAGE: busybox. Without CMD: a shell.\n' +
-        'With -d the box is kept, and without CMD it runs until it is stopped. Options after IMAGE or after -- belong\n' +
-        'to the command.',
+        'With -d the box is kept, and without CMD it runs until it is stopped.\n' +
+        'Options after IMAGE or after -- belong to the command.',
     )
     .usage('[options] [IMAGE] [--] [CMD...]')
     .argument('[IMAGE]')

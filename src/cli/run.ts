@@ -1,0 +1,155 @@
+import { isCofferError } from '../errors.ts'
+import type { Box } from '../runtime/box.ts'
+import type { BoxOptions } from '../runtime/options.ts'
+import type { Runtime } from '../runtime/runtime.ts'
+import { type Attached, attach } from './attach.ts'
+import { type BoxShape, boxOptions, mainProcess } from './box-options.ts'
+import { type GlobalOptions, withRuntime } from './context.ts'
+import { readEnvironment } from './environment.ts'
+import { exitCodes } from './exit-codes.ts'
+import { executionOptions, type ProcessOptions, terminalEnvironment } from './process-options.ts'
+import type { SignalRelay } from './signals.ts'
+import { startBox, withProgress, withSignals } from './start-box.ts'
+import { terminalSize } from './terminal.ts'
+import { UsageError } from './usage-error.ts'
+
+export type RunOptions = GlobalOptions &
+  BoxShape &
+  ProcessOptions & { readonly keep?: boolean; readonly rm?: boolean }
+
+/** Makes a box, runs a command in it, and removes the box unless it is to be kept. */
+export async function run(
+  image: string | undefined,
+  words: readonly string[],
+  options: RunOptions,
+): Promise<number> {
+  if (options.keep === true && options.rm === true) throw new UsageError('--rm and --keep exclude each other')
+  if (options.detach === true) return runDetached(image, words, options)
+  if (words.length > 0 || options.entrypoint) return runAttached(image, words, options)
+  return runAttached(image, ['sh'], withShell(options))
+}
+
+/** The command is the main process of a box that nobody looks at: its end stops the box. */
+async function runDetached(
+  image: string | undefined,
+  words: readonly string[],
+  options: RunOptions,
+): Promise<number> {
+  checkDetached(options)
+  const isShell = words.length === 0 && options.tty === true && !options.entrypoint
+  const shape = {
+    ...shared(image, options),
+    ...mainProcess(options, isShell ? ['sh'] : words),
+    tty: options.tty === true,
+    ephemeral: options.rm === true,
+    detach: true,
+  }
+  return withBox(options, shape, async (box, _signals, abort) => {
+    await startBox(box, abort)
+    process.stdout.write(`${box.id}\n`)
+    return { exitCode: exitCodes.ok, left: true }
+  })
+}
+
+function checkDetached({ timeout, rlimit, interactive, tty }: RunOptions): void {
+  for (const [flag, value] of Object.entries({ '--timeout': timeout, '--rlimit': rlimit }))
+    if (value !== undefined)
+      throw new UsageError(
+        `${flag} and -d exclude each other`,
+        'coffer exec -d takes it, in a box that is there',
+      )
+  if (interactive === true && tty !== true)
+    throw new UsageError('with -d, -i needs -t', 'without a terminal the command has no input')
+}
+
+/**
+ * On a terminal the command is the box's main process: it can be left, and its end, whenever that is, stops the box.
+ * Elsewhere it is an execution: that goes with its client, and a box that is kept does not do the job again.
+ */
+async function runAttached(
+  image: string | undefined,
+  words: readonly string[],
+  options: RunOptions,
+): Promise<number> {
+  const tty = options.tty === true
+  const { cwd: _cwd, user: _user, env: _env, ...execution } = executionOptions(options)
+  const isMain = tty && options.timeout === undefined && options.rlimit === undefined
+  const keep = options.keep === true
+  const shape = {
+    ...shared(image, options),
+    ...(isMain ? { ...mainProcess(options, words), tty } : {}),
+    ephemeral: !keep,
+    // What is left outlives us, and a kept box whoever starts it again.
+    detach: isMain || keep,
+  }
+  const [file = '', ...args] = options.entrypoint ? [options.entrypoint, ...words] : words
+  return withBox(options, shape, async (box, signals, abort) => {
+    if (isMain) return joinMain(box, signals, abort, options)
+    await startBox(box, abort)
+    return attach(await box.exec(file, args, execution), { tty, signals })
+  })
+}
+
+async function joinMain(
+  box: Box,
+  signals: SignalRelay,
+  abort: AbortSignal,
+  { interactive, detachKeys }: RunOptions,
+): Promise<Attached> {
+  const main = await withProgress(onProgress => box.attach({ onProgress, signal: abort }))
+  await main.resize(terminalSize())
+  return attach(main, { tty: true, signals, detachKeys, input: interactive === true })
+}
+
+/** The settings that are the box's rather than one command's: a box that is kept keeps them. */
+function shared(image: string | undefined, options: RunOptions): BoxOptions {
+  const terminal = options.tty === true ? terminalEnvironment() : {}
+  return {
+    ...boxOptions(options, image),
+    env: { ...terminal, ...readEnvironment(options.env, options.envFile) },
+    ...(options.workdir === undefined ? {} : { workdir: options.workdir }),
+    ...(options.user === undefined ? {} : { user: options.user }),
+  }
+}
+
+async function withBox(
+  options: RunOptions,
+  shape: BoxOptions,
+  use: (box: Box, signals: SignalRelay, abort: AbortSignal) => Promise<Attached>,
+): Promise<number> {
+  return withSignals((signals, abort) =>
+    withRuntime(options, async runtime => {
+      const box = await runtime.create(shape, options.name)
+      let runsOn = false
+      try {
+        const { exitCode, left } = await use(box, signals, abort)
+        runsOn = left
+        return exitCode
+      } finally {
+        if (!runsOn) await tidy(runtime, box, options.keep === true)
+      }
+    }),
+  )
+}
+
+async function tidy(runtime: Runtime, box: Box, keep: boolean): Promise<void> {
+  try {
+    // One that did not even start is of no use to anybody.
+    if (keep && (await box.info()).startedAt !== undefined) await box.stop()
+    else await runtime.remove(box.id, { force: true })
+  } catch (error) {
+    // It went with its stop, or with the start that failed.
+    if (!isCofferError(error, 'not_found')) throw error
+  }
+}
+
+/** A shell needs someone to talk to: at a terminal it gets it, elsewhere it would end at once without a word. */
+function withShell(options: RunOptions): RunOptions {
+  if (options.interactive === true || options.tty === true) return options
+  if (process.stdin.isTTY === true && process.stdout.isTTY === true)
+    return { ...options, interactive: true, tty: true }
+  throw new UsageError(
+    'no command to run',
+    'name one, as in `coffer run -- uname -a`, or pass a script to `coffer run -i`',
+  )
+}

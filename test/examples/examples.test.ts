@@ -1,0 +1,35 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { test } from 'node:test'
+import { exitCode } from '../cli/coffer.ts'
+import { openTestHome } from '../home.ts'
+
+const expected: Readonly<Record<string, RegExp>> = {
+  library: /^exit code 0: Linux [\s\S]*exitCode: 0/,
+  streaming:
+    /^20000000 bytes, exit code 0\nruns as process \d+\n(?:(?:out|stdout|stderr|err)[^\n]*\n)+exit code 5\nfrom here and back\n$/,
+  interactive: /^the shell ended with exit code 7\n$/,
+  parallel:
+    /^0 in \/tmp as 1000: exit code 0\n1 in \/etc as 1001: exit code 1\n[\s\S]*15 in \/etc as 1015: exit code 15\n16 commands in \d+ ms\n$/,
+  timeout:
+    /^timed out: true, ended by SIGKILL\naborted: aborted\ntoo much: resource_exhausted\nlimits: 64 files, 2048 blocks of 512 bytes\n$/,
+}
+
+for (const [name, output] of Object.entries(expected)) {
+  test(`examples/${name}.ts does what it says`, { timeout: 120_000 }, async () => {
+    await using home = await openTestHome()
+    const child = spawn(process.execPath, [join(import.meta.dirname, `../../examples/${name}.ts`)], {
+      env: { ...process.env, COFFER_HOME: home.path },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    })
+    const [code, stdout, stderr] = await Promise.all([
+      exitCode(child),
+      text(child.stdout),
+      text(child.stderr),
+    ])
+    assert.deepEqual([code, stderr], [0, ''])
+    assert.match(stdout, output)
+  })
+}

@@ -2,11 +2,17 @@
 export { CofferError, type ErrorCode, errorCodes, isCofferError } from './errors.ts'
 export type { Box } from './runtime/box.ts'
 export type { Execution } from './runtime/execution.ts'
+export type { ExecutionEvent } from './runtime/execution-events.ts'
+export type { BoxExecutions } from './runtime/executions.ts'
 export type {
   BoxInfo,
   BoxOptions,
   BoxStatus,
   ExecOptions,
+  ExecutionInfo,
+  LogEntry,
+  LogOptions,
+  ProcessInfo,
   Result,
   Rlimit,
   StartOptions,

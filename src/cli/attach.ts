@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import type { Readable, Writable } from 'node:stream'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { systemErrorCode } from '../errors.ts'
 import type { Execution } from '../runtime/execution.ts'
 import type { Result } from '../runtime/options.ts'
@@ -62,8 +61,6 @@ export async function attach(execution: Execution, options: Options): Promise<At
     const end = await Promise.race([followed(execution, broken.signal), leaving.promise])
     if ('ok' in end) return { exitCode: exitCode(end, broken.signal, signals.first), left: false }
     await execution.detach()
-    // The connection sends at the end of this turn, and a shutdown in the same turn would be faster.
-    await nextTurn()
     giveBack()
     // The cursor is wherever the command had it.
     if (tty) process.stdout.write('\n')

@@ -77,7 +77,7 @@ async function runAttached(
   const keep = options.keep === true
   const shape = {
     ...shared(image, options),
-    ...(isMain ? { ...mainProcess(options, words), tty } : {}),
+    ...(isMain ? { ...mainProcess(options, words), tty: terminalSize() } : {}),
     ephemeral: !keep,
     // What is left outlives us, and a kept box whoever starts it again.
     detach: isMain || keep,
@@ -97,7 +97,6 @@ async function joinMain(
   { interactive, detachKeys }: RunOptions,
 ): Promise<Attached> {
   const main = await withProgress(onProgress => box.attach({ onProgress, signal: abort }))
-  await main.resize(terminalSize())
   return attach(main, { tty: true, signals, detachKeys, input: interactive === true })
 }
 

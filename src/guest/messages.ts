@@ -57,6 +57,8 @@ export type ShimExecRequest = ExecRequest & {
   readonly id: string
   /** The execution runs on without a client. */
   readonly detach: boolean
+  /** The client hears that it runs, or why not, and nothing else. */
+  readonly unread?: boolean
 }
 
 export type Started = { readonly pid: number }

@@ -3,7 +3,7 @@ import { connect, type Socket } from 'node:net'
 import { basename, dirname } from 'node:path'
 import { type CborMap, encodeCbor } from './cbor.ts'
 import { encodeFrame, type Frame, FrameDecoder, ProtocolError } from './frame.ts'
-import type { ShimExecRequest } from './messages.ts'
+import type { ShimExecRequest, Started } from './messages.ts'
 import { parseFailure, parseHello, parseMap } from './parse.ts'
 import { frameTypes, protocolVersion } from './protocol.ts'
 import { ExecutionRefused, RemoteExecution } from './remote-execution.ts'
@@ -77,14 +77,33 @@ export class Session implements Disposable {
     return this.#open(frameTypes.attach, encodeCbor({ id }), true)
   }
 
+  /** Opens an execution nobody reads: resolves when it runs, with its pid. Rejects as `started` of an execution does. */
+  async start(request: ShimExecRequest): Promise<Started> {
+    const execution = this.#open(
+      frameTypes.exec,
+      encodeCbor({ ...request, detach: true, unread: true }),
+      false,
+    )
+    try {
+      return await execution.started
+    } finally {
+      this.#forget(execution)
+    }
+  }
+
   /** Leaves an execution, which runs on. */
   leave(execution: RemoteExecution): void {
     execution.leave()
+    this.#forget(execution)
+  }
+
+  #forget(execution: RemoteExecution): void {
     for (const [stream, known] of this.#executions)
       if (known === execution) {
         this.#executions.delete(stream)
         this.#left.add(stream)
       }
+    this.#holdLoop()
   }
 
   #open(type: number, payload: Buffer, hasInput: boolean): RemoteExecution {
@@ -117,8 +136,10 @@ export class Session implements Disposable {
     return answer.promise
   }
 
+  /** Closes the connection, after what was sent has left. */
   [Symbol.dispose](): void {
-    this.#socket.destroy()
+    if (this.#socket.writableCorked > 0) this.#socket.uncork()
+    this.#socket.destroySoon()
   }
 
   #send(frame: Buffer): void {

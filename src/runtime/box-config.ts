@@ -3,6 +3,7 @@ import { availableParallelism, totalmem } from 'node:os'
 import { CofferError } from '../errors.ts'
 import { maxControlBytes } from '../guest/protocol.ts'
 import { blockDeviceBytes } from '../vm/machine.ts'
+import { checkTerminal } from './exec-request.ts'
 import type { BoxOptions } from './options.ts'
 import {
   checkBoolean,
@@ -23,7 +24,7 @@ export type BoxConfig = {
   readonly command: readonly string[] | undefined
   readonly entrypoint: readonly string[] | undefined
   /** The main process has a terminal. */
-  readonly tty: boolean
+  readonly tty: boolean | { readonly rows: number; readonly cols: number }
   readonly env: Readonly<Record<string, string>>
   readonly workdir: string | undefined
   readonly user: string | undefined
@@ -74,7 +75,7 @@ export function parseBoxOptions(
       options.entrypoint === undefined
         ? undefined
         : checkTextList('entrypoint', options.entrypoint, maxControlBytes),
-    tty: checkBoolean('tty', options.tty ?? false),
+    tty: checkTerminal(options.tty ?? false),
     env: options.env === undefined ? {} : checkEnvironment('env', options.env, maxControlBytes),
     workdir: options.workdir === undefined ? undefined : checkDirectory('workdir', options.workdir),
     user: checkUser('user', options.user),

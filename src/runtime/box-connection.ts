@@ -66,8 +66,7 @@ export class BoxConnection {
     this.#session = pending
     try {
       const session = await pending
-      this.#context.sessions.add(session)
-      void session.closed.then(() => this.#context.sessions.delete(session))
+      this.#register(session)
       return session
     } catch (error) {
       if (this.#session === pending) this.#session = undefined
@@ -77,10 +76,23 @@ export class BoxConnection {
 
   /** A session with the running box. Throws `invalid_state` when it does not run. */
   async connectRunning(purpose: string): Promise<Session> {
-    if (this.isRunning) return this.connect()
+    const session = await this.connectIfRunning()
+    if (session !== undefined) return session
     throw new CofferError('invalid_state', `cannot ${purpose} box ${this.place.label}: it is not running`, {
       hint: `Start it first: coffer start ${this.place.label}`,
     })
+  }
+
+  /** A session with the box if it runs; it is not started. */
+  async connectIfRunning(): Promise<Session | undefined> {
+    const known = await this.#session?.catch(() => undefined)
+    if (known?.isOpen) return known
+    const session = await this.#tryConnect()
+    if (session !== undefined) {
+      this.#session = Promise.resolve(session)
+      this.#register(session)
+    }
+    return session
   }
 
   /** Ends the box, if it runs; the caller holds its lock. */
@@ -121,6 +133,11 @@ export class BoxConnection {
     if (report.record !== undefined && isOrderly(report.record.cause))
       return new CofferError('stopped', `${step}: ${report.record.message}`, { cause: error })
     return crashError(step, report)
+  }
+
+  #register(session: Session): void {
+    this.#context.sessions.add(session)
+    void session.closed.then(() => this.#context.sessions.delete(session))
   }
 
   async #connectNow(options: Starting): Promise<Session> {

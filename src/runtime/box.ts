@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CofferError } from '../errors.ts'
+import type { ShimExecRequest } from '../guest/messages.ts'
 import { signalTargets } from '../guest/protocol.ts'
 import type { RemoteExecution } from '../guest/remote-execution.ts'
 import { ExecutionRefused } from '../guest/remote-execution.ts'
@@ -51,7 +52,7 @@ export class Box {
       directory: join(context.home.boxes, row.id),
       config: decodeBoxConfig(row.id, row.config),
     })
-    this.executions = new BoxExecutions(this.#connection)
+    this.executions = new BoxExecutions(this.#connection, (...words) => this.#startUnread(...words))
   }
 
   /** Throws `not_found` when the box was removed. */
@@ -93,21 +94,11 @@ export class Box {
    * when it cannot be run, `invalid_argument` for options, `invalid_state` when the box has a main process that has ended.
    */
   async exec(command: string, args: readonly string[] = [], options: ExecOptions = {}): Promise<Execution> {
-    options.signal?.throwIfAborted()
-    const id = createId()
-    const request = execRequest(
-      command,
-      args,
-      options,
-      this.#connection.place.config,
-      await this.#imageDefaults(),
-    )
-    this.#checkExecutable(command)
-    const session = await this.#start(options.signal === undefined ? {} : { signal: options.signal }, false)
-    const remote = session.execute({ ...request, id, detach: options.detach ?? false })
+    const { request, session } = await this.#prepare(command, args, options)
+    const remote = session.execute(request)
     if (options.stdin !== undefined && options.stdin !== 'null' && options.stdin !== 'pipe')
       remote.stdin?.end(options.stdin)
-    return this.#follow(session, remote, { id, command, options })
+    return this.#follow(session, remote, { id: request.id, command, options })
   }
 
   /** `exec`, collected: waits for the end and returns all output. A non-zero exit is a result, not an error. */
@@ -144,7 +135,7 @@ export class Box {
   /** Waits until the box stops. Resolves at once when it does not run. */
   async wait(): Promise<{ readonly exitCode: number | undefined; readonly reason: string }> {
     while (this.#connection.isRunning) {
-      const session = await this.#connection.connect().catch(() => undefined)
+      const session = await this.#connection.connectIfRunning()
       await (session === undefined ? sleep(50) : session.whenClosed())
     }
     const { reason } = await this.info()
@@ -171,6 +162,42 @@ export class Box {
     using _lock = await this.#connection.lock()
     await this.stopLocked(defaultStopTimeoutMs)
     if (ephemeral) removeBoxFiles(this.#context, this.id)
+  }
+
+  /** What an execution is made of: the request, and the running box. */
+  async #prepare(
+    command: string,
+    args: readonly string[],
+    options: ExecOptions,
+  ): Promise<{ request: ShimExecRequest; session: Session }> {
+    options.signal?.throwIfAborted()
+    const request = execRequest(
+      command,
+      args,
+      options,
+      this.#connection.place.config,
+      await this.#imageDefaults(),
+    )
+    this.#checkExecutable(command)
+    const session = await this.#start(options.signal === undefined ? {} : { signal: options.signal }, false)
+    return { request: { ...request, id: createId(), detach: options.detach ?? false }, session }
+  }
+
+  async #startUnread(
+    command: string,
+    args: readonly string[],
+    options: ExecOptions,
+  ): Promise<{ readonly id: string; readonly pid: number }> {
+    const { request, session } = await this.#prepare(command, args, options)
+    try {
+      return { id: request.id, ...(await session.start(request)) }
+    } catch (error) {
+      if (error instanceof ExecutionRefused) throw refusedError(command, error)
+      throw await this.#connection.explain(
+        `cannot run ${command} in box ${this.#connection.place.label}`,
+        error,
+      )
+    }
   }
 
   async #follow(

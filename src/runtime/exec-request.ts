@@ -85,14 +85,19 @@ function environment(
   return Object.entries(merged).map(([name, value]) => `${name}=${value}`)
 }
 
-function terminalSize(tty: ExecOptions['tty']): { rows: number; cols: number } | undefined {
-  if (tty === undefined || tty === false) return undefined
-  if (tty === true) return defaultSize
+/** Throws `invalid_argument` naming the part that is wrong. */
+export function checkTerminal(tty: NonNullable<ExecOptions['tty']>): NonNullable<ExecOptions['tty']> {
+  if (typeof tty === 'boolean') return tty
   checkObject('tty', tty)
   return {
     rows: checkInteger('tty.rows', tty.rows, 1, 0xffff),
     cols: checkInteger('tty.cols', tty.cols, 1, 0xffff),
   }
+}
+
+function terminalSize(tty: ExecOptions['tty']): { rows: number; cols: number } | undefined {
+  const checked = checkTerminal(tty ?? false)
+  return typeof checked === 'boolean' ? (checked ? defaultSize : undefined) : checked
 }
 
 function checkStdin(stdin: ExecOptions['stdin']): 'null' | 'some' {

@@ -5,15 +5,35 @@ import { ExecutionRefused } from '../guest/remote-execution.ts'
 import type { Session } from '../guest/session.ts'
 import type { BoxConnection } from './box-connection.ts'
 import { Execution, refusedError, resultOf } from './execution.ts'
-import type { ExecutionInfo } from './options.ts'
+import type { ExecOptions, ExecutionInfo } from './options.ts'
 import { signalNumber } from './signals.ts'
+
+type Start = (
+  command: string,
+  args: readonly string[],
+  options: ExecOptions,
+) => Promise<{ readonly id: string; readonly pid: number }>
 
 /** The executions of a running box, also those of other clients and of clients that are gone. */
 export class BoxExecutions {
   readonly #connection: BoxConnection
+  readonly #start: Start
 
-  constructor(connection: BoxConnection) {
+  constructor(connection: BoxConnection, start: Start) {
     this.#connection = connection
+    this.#start = start
+  }
+
+  /**
+   * Runs a program that nobody reads yet; it runs on when this client goes, and who attaches gets its last 256 KiB and then what comes. Options
+   * and errors are those of `box.exec`.
+   */
+  start(
+    command: string,
+    args: readonly string[] = [],
+    options: ExecOptions = {},
+  ): Promise<{ readonly id: string; readonly pid: number }> {
+    return this.#start(command, args, options)
   }
 
   /** Oldest first. Throws `invalid_state` when the box does not run. */

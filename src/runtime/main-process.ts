@@ -17,6 +17,6 @@ export function mainRequest(box: BoxConfig, image: ImageProcess): ExecRequest | 
   const command = box.command ?? (box.entrypoint === undefined ? image.command : [])
   const [program, ...args] = [...(box.entrypoint ?? image.entrypoint), ...command]
   if (program === undefined) return undefined
-  const options = { tty: box.tty, stdin: box.tty ? ('pipe' as const) : ('null' as const) }
+  const options = { tty: box.tty, stdin: box.tty !== false ? ('pipe' as const) : ('null' as const) }
   return execRequest(program, args, options, box, image)
 }

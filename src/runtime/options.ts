@@ -6,8 +6,8 @@ export type BoxOptions = {
   /** The box's main process, appended to the entrypoint: its exit stops the box. Without it the box idles until stopped. */
   readonly command?: readonly string[]
   readonly entrypoint?: readonly string[]
-  /** The main process has a terminal, of 24 rows and 80 columns until a client says otherwise. Default false. */
-  readonly tty?: boolean
+  /** The main process has a terminal, of this size (24 rows and 80 columns) until a client says otherwise. Default false. */
+  readonly tty?: boolean | { readonly rows: number; readonly cols: number }
   readonly env?: Readonly<Record<string, string>>
   /** Default: the image's, else `/`. */
   readonly workdir?: string

@@ -4,7 +4,7 @@ import { CofferError } from '../errors.ts'
 import { checkImageName } from '../image/images.ts'
 import { createId } from '../state/box-id.ts'
 import { type Home, openHome, sweepTemporary } from '../state/home.ts'
-import { acquireLock } from '../state/lock.ts'
+import { acquireLock, tryLock } from '../state/lock.ts'
 import { identify } from '../state/process-identity.ts'
 import { type BoxRow, Store } from '../state/store.ts'
 import { Box } from './box.ts'
@@ -179,10 +179,15 @@ export class Runtime {
     for (const id of directories)
       if (!rows.has(id) && findShim(join(this.#home.boxes, id), id) === undefined)
         rmSync(join(this.#home.boxes, id), { recursive: true, force: true })
-    for (const row of rows.values()) {
-      if (row.status !== 'running') continue
-      const info = boxInfo(this.#home, this.#store, row)
-      if (info.ephemeral && info.pid === undefined) removeBoxFiles(this.#context, row.id)
-    }
+    for (const row of rows.values()) if (row.status !== 'configured') this.#sweepEphemeral(row)
+  }
+
+  /** An ephemeral box that has run and does not run any more is gone; whoever holds its lock is busy with just that. */
+  #sweepEphemeral(row: BoxRow): void {
+    const info = boxInfo(this.#home, this.#store, row)
+    if (!info.ephemeral || info.pid !== undefined) return
+    using lock = tryLock(boxLockPath(this.#home, row.id))
+    if (lock !== undefined && findShim(info.directory, row.id) === undefined)
+      removeBoxFiles(this.#context, row.id)
   }
 }

@@ -34,6 +34,7 @@ export class ExecutionEntry {
   exited: Exited | undefined
   failure: Failure | undefined
   readonly #options: EntryOptions
+  #isUnread = false
   readonly #startedAtMs = Date.now()
   readonly #tail = new OutputTail()
   readonly #stdin: InputChannel
@@ -155,6 +156,18 @@ export class ExecutionEntry {
     this.#readBy(this.#reader(client, stream))
   }
 
+  /** A client that only wants to hear that it runs: its output is kept from the first byte. */
+  beginUnread(client: ClientLink, stream: number): void {
+    this.client = client
+    this.clientStream = stream
+    this.#isUnread = true
+  }
+
+  /** The client of `beginUnread` has heard what it wanted to hear. */
+  get isAwaitedOnly(): boolean {
+    return this.#isUnread && (this.pid !== undefined || this.failure !== undefined)
+  }
+
   /** A client joins: it is told that the execution runs, gets what it missed, and from then on everything. */
   attach(client: ClientLink, stream: number): void {
     this.#bind(client, stream)
@@ -172,6 +185,7 @@ export class ExecutionEntry {
   /** The client leaves; the end of what is written from now on is kept for the next. */
   leave(): void {
     this.client = undefined
+    this.#isUnread = false
     this.#stdin.handTo(undefined)
     this.#keepOutput()
   }

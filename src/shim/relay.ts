@@ -130,7 +130,8 @@ export class Relay {
       toAgent: toAgent => this.#toAgent(toAgent),
     })
     client.streams.set(frame.stream, entry)
-    entry.begin(link, frame.stream)
+    if (request['unread'] === true) entry.beginUnread(link, frame.stream)
+    else entry.begin(link, frame.stream)
     this.#toAgent(rewriteStream(frame.raw, entry.agentStream))
   }
 
@@ -186,7 +187,7 @@ export class Relay {
 
   /** What nobody needs any more goes. */
   #settle(entry: ExecutionEntry): void {
-    if (entry.client !== undefined && entry.isDelivered) {
+    if (entry.client !== undefined && (entry.isDelivered || entry.isAwaitedOnly)) {
       this.#clients.get(entry.client)?.streams.delete(entry.clientStream)
       entry.leave()
     }

@@ -119,6 +119,26 @@ test('leaving the scope stops a box and removes an ephemeral one', async () => {
   assert.equal((await (await home.runtime.get('stays')).info()).status, 'stopped')
 })
 
+test('an ephemeral box that ended with nobody there is gone when the home is opened next', async () => {
+  await using home = await openTestHome()
+  const box = await home.runtime.create({ ...smallBox, ephemeral: true, detach: true, command: ['true'] })
+  await box.start()
+  await box.wait()
+  await box.info().catch(() => {})
+  await using other = await home.open()
+  await assert.rejects(other.get(box.id), error => isCofferError(error, 'not_found'))
+})
+
+test('asking a stopped box does not start it', async () => {
+  await using home = await openTestHome()
+  const box = await home.runtime.create({ ...smallBox, command: ['true'] })
+  await box.start()
+  await box.wait()
+  await assert.rejects(box.executions.list(), error => isCofferError(error, 'invalid_state'))
+  await assert.rejects(box.top(), error => isCofferError(error, 'invalid_state'))
+  assert.equal((await box.info()).status, 'stopped')
+})
+
 test('a home on a path of 200 characters works', async () => {
   const base = mkdtempSync(join(tmpdir(), 'coffer-long-'))
   try {

@@ -77,6 +77,31 @@ test('an execution that ended while nobody was there is kept with its code and t
   assert.ok(output.stdout.length <= 256 * 1024)
 })
 
+test('an execution that is started unread keeps its output from the first byte, however soon its client goes', async () => {
+  for (let round = 0; round < 5; round++) {
+    const leaving = await home.open()
+    const { id } = await (await leaving.get('sessions')).executions.start('sh', [
+      '-c',
+      'echo first; sleep 0.1; echo second',
+    ])
+    await leaving.shutdown()
+    assert.equal((await (await same.executions.attach(id)).output()).text, 'first\nsecond\n')
+  }
+  await assert.rejects(box.executions.start('no-such-command'), error =>
+    isCofferError(error, 'execution_failed'),
+  )
+})
+
+test('leaving and closing in one breath leaves the process running', async () => {
+  const leaving = await home.open()
+  const execution = await (await leaving.get('sessions')).exec('sleep', ['298'])
+  await execution.detach()
+  await leaving.shutdown()
+  await new Promise(resolve => setTimeout(resolve, 200))
+  assert.equal((await box.executions.get(execution.id)).result, undefined)
+  await box.executions.kill(execution.id)
+})
+
 test('one client at a time is attached, and an unknown execution is not_found', async () => {
   const execution = await box.exec('sleep', ['300'], { detach: true })
   await assert.rejects(same.executions.attach(execution.id), error => isCofferError(error, 'invalid_state'))

@@ -39,12 +39,14 @@ async function exec(reference: string, words: readonly string[], options: Option
       // The first start may take long and shows its steps. Later ones are the library's to allow: a main process that has ended
       // must not do its job again for the sake of another command.
       if ((await box.info()).status === 'configured') await startBox(box, abort)
-      const execution = await withProgress(() => box.exec(file, args, { ...execOptions, signal: abort }))
       if (options.detach === true) {
-        await execution.detach()
-        process.stdout.write(`${execution.id}\n`)
+        const { id } = await withProgress(() =>
+          box.executions.start(file, args, { ...execOptions, signal: abort }),
+        )
+        process.stdout.write(`${id}\n`)
         return exitCodes.ok
       }
+      const execution = await withProgress(() => box.exec(file, args, { ...execOptions, signal: abort }))
       const tty = options.tty === true
       const { exitCode } = await attach(execution, {
         tty,

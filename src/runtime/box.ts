@@ -11,7 +11,7 @@ import { readExitRecord } from '../shim/exit-file.ts'
 import { type MainProcess, shimFiles } from '../shim/launch.ts'
 import { createId } from '../state/box-id.ts'
 import type { BoxRow } from '../state/store.ts'
-import { findComponents } from '../vm/components.ts'
+import { findBuilt } from '../vm/components.ts'
 import { decodeBoxConfig } from './box-config.ts'
 import { BoxConnection, type BoxContext } from './box-connection.ts'
 import { boxInfo } from './box-info.ts'
@@ -248,7 +248,7 @@ export class Box {
     this.#image ??= await ensureImage(
       this.#context.home,
       this.#connection.place.config.image,
-      findComponents().busybox,
+      findBuilt('busybox', 'the busybox of the built-in image'),
       options,
     )
     return this.#image

@@ -3,6 +3,7 @@ import { type ExitCause, readExitRecord } from '../shim/exit-file.ts'
 import { shimFiles } from '../shim/launch.ts'
 import type { BoxRow, BoxState } from '../state/store.ts'
 import { readCrashReport } from './crash-report.ts'
+import { reapOrphans } from './orphans.ts'
 
 const orderly: ReadonlySet<ExitCause> = new Set([
   'stopped',
@@ -20,6 +21,7 @@ export function isOrderly(cause: ExitCause): boolean {
 /** The state of a box whose shim is gone, out of what its last run left behind. */
 export function stoppedState(row: BoxRow, directory: string): BoxState {
   const record = readExitRecord(join(directory, shimFiles.exit))
+  if (record === undefined) reapOrphans(row.id)
   if (record === undefined)
     return {
       status: 'stopped',

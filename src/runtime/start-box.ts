@@ -6,6 +6,7 @@ import { CofferError, systemErrorCode } from '../errors.ts'
 import type { Failure } from '../guest/messages.ts'
 import { Session } from '../guest/session.ts'
 import { ensureImage } from '../image/images.ts'
+import { readExitRecord } from '../shim/exit-file.ts'
 import { type MainProcess, shimFiles } from '../shim/launch.ts'
 import type { Home } from '../state/home.ts'
 import { packageVersion } from '../version.ts'
@@ -17,6 +18,7 @@ import type { BoxConfig } from './box-config.ts'
 import { crashError, readCrashReport } from './crash-report.ts'
 import { guestConfiguration } from './guest-configuration.ts'
 import type { StartOptions } from './options.ts'
+import { reapOrphans } from './orphans.ts'
 import type { ShimProcess } from './shim-process.ts'
 import type { SpareShim } from './spare-shim.ts'
 
@@ -54,6 +56,7 @@ export async function startBox(
   // 2. What is this box's own.
   const disk = join(directory, 'disk.qcow2')
   const isFirstStart = !existsSync(disk)
+  if (!isFirstStart && readExitRecord(join(directory, shimFiles.exit)) === undefined) reapOrphans(place.id)
   options.onProgress?.({ step: 'starting the box' })
   let shim: ShimProcess | undefined
   try {
@@ -87,6 +90,7 @@ export async function startBox(
     if (isFirstStart) rmSync(disk, { force: true })
     // The disk must have no other user when the box is started again.
     await shim?.end()
+    if (readExitRecord(join(directory, shimFiles.exit)) === undefined) reapOrphans(place.id)
     // A shim that was killed could not remove them itself.
     for (const name of [shimFiles.pid, shimFiles.socket]) rmSync(join(directory, name), { force: true })
     throw error

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -182,6 +182,7 @@ test('a missing or foreign QEMU is a config_error with a hint, and the box start
 test('a kernel that is missing or cannot be read is named', async () => {
   await using home = await openTestHome()
   using scratch = scratchDirectory('build')
+  copyFileSync(join(import.meta.dirname, '../../build/busybox'), join(scratch.path, 'busybox'))
   const box = await home.runtime.create(smallBox)
   try {
     process.env['COFFER_BUILD_DIR'] = scratch.path

@@ -12,8 +12,7 @@
 
 /*
  * virtio_console's splice hands the device one descriptor for every page the pipe holds, also for those beyond the length it was
- * asked for, and the device gives up on the empty ones. So the pages first go to a pipe of our own, which holds nothing else; that also
- * tells how many they are before the frame's header is written.
+ * asked for, and the device gives up on the empty ones. So the pages first go to a pipe of our own, which holds nothing else.
  */
 static int hold[2] = {-1, -1}, null_fd = -1;
 static size_t held;
@@ -27,12 +26,36 @@ void bulk_open(void)
         die("open /dev/null");
 }
 
-size_t bulk_take(int pipe, size_t most)
+/* The header promised bytes that somebody in the box read from under us, through /proc/PID/fd: zeroes stand for them. */
+static void pad(size_t missing)
 {
-    ssize_t taken = splice(pipe, NULL, hold[1], NULL, most, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
-    if (taken > 0)
-        held = (size_t)taken;
-    return held;
+    static const uint8_t zeroes[4096];
+    while (missing > 0) {
+        ssize_t written = write(hold[1], zeroes, missing < sizeof zeroes ? missing : sizeof zeroes);
+        if (written < 0 && errno != EINTR)
+            die("pad a frame");
+        if (written > 0)
+            missing -= (size_t)written;
+    }
+}
+
+bool bulk_take(const uint8_t header[HEADER_BYTES], int pipe, size_t length)
+{
+    /* In one pipe with its payload the header costs the device no buffer, and the host no interrupt, of its own. */
+    if (write(hold[1], header, HEADER_BYTES) != HEADER_BYTES)
+        return false;
+    size_t taken = 0;
+    while (taken < length) {
+        ssize_t moved = splice(pipe, NULL, hold[1], NULL, length - taken, SPLICE_F_MOVE | SPLICE_F_NONBLOCK);
+        if (moved < 0 && errno == EINTR)
+            continue;
+        if (moved <= 0)
+            break;
+        taken += (size_t)moved;
+    }
+    pad(length - taken);
+    held = HEADER_BYTES + length;
+    return true;
 }
 
 size_t bulk_left(void)

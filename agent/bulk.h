@@ -1,12 +1,15 @@
-/* The payload of one large data frame, on its way from a pipe to the port without passing through this process. */
+/* One large data frame, its payload on its way from a pipe to the port without passing through this process. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
+
+#include "frame.h"
 
 void bulk_open(void);
-/* Takes up to `most` bytes out of `pipe`. Returns how many, 0 when there are none or they cannot be taken this way. */
-size_t bulk_take(int pipe, size_t most);
+/* Takes a frame: this header, and `length` bytes that `pipe` holds now. False when it cannot be done this way. */
+bool bulk_take(const uint8_t header[HEADER_BYTES], int pipe, size_t length);
 /* Bytes taken and not yet moved. */
 size_t bulk_left(void);
 /* Moves them to the port, all at once; clears `writable` when the port is full. */

@@ -154,8 +154,8 @@ static bool move_pages(struct output *output, size_t most)
     int held = 0;
     if (output->stream->tty || !output->enlarged || ioctl(output->source.fd, FIONREAD, &held) < 0 || held < LEAST_SPLICE_BYTES)
         return false;
-    size_t length = port_send_pipe((uint8_t)output->type, output->stream->id, output->source.fd, most);
-    if (length == 0)
+    size_t length = (size_t)held < most ? (size_t)held : most;
+    if (!port_send_pipe((uint8_t)output->type, output->stream->id, output->source.fd, length))
         return false;
     account(output, length);
     return true;

@@ -160,14 +160,11 @@ void port_send_data(uint8_t type, uint32_t stream, size_t length)
     data_length = HEADER_BYTES + length;
 }
 
-size_t port_send_pipe(uint8_t type, uint32_t stream, int pipe, size_t most)
+bool port_send_pipe(uint8_t type, uint32_t stream, int pipe, size_t length)
 {
-    size_t length = bulk_take(pipe, most);
-    if (length == 0)
-        return 0;
-    frame_encode(data, &(struct frame){(uint32_t)length, stream, type, 0, 0});
-    data_length = HEADER_BYTES;
-    return length;
+    uint8_t header[HEADER_BYTES];
+    frame_encode(header, &(struct frame){(uint32_t)length, stream, type, 0, 0});
+    return bulk_take(header, pipe, length);
 }
 
 void port_refuse(const char *message)

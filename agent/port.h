@@ -23,8 +23,8 @@ uint8_t *port_data_room(void);
 /* Sends what was written to that room. */
 void port_send_data(uint8_t type, uint32_t stream, size_t length);
 
-/* Sends up to `most` bytes of `pipe` as one data frame, without a copy; only when there is room. Returns how many, or 0. */
-size_t port_send_pipe(uint8_t type, uint32_t stream, int pipe, size_t most);
+/* Sends `length` bytes that `pipe` holds as one data frame, without a copy; only when there is room. False if it cannot be done. */
+bool port_send_pipe(uint8_t type, uint32_t stream, int pipe, size_t length);
 
 /* Tells the host what it did wrong and ignores it until it connects again. */
 void port_refuse(const char *message);

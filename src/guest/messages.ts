@@ -12,11 +12,8 @@ export type Hello = {
   readonly features: readonly string[]
 }
 
-export type Configure = {
-  /** The host's CLOCK_REALTIME in nanoseconds. */
-  readonly timeNs: bigint
-  /** 64 bytes of the host's random source, credited to the guest's. */
-  readonly entropy: Uint8Array
+/** The part of the guest's configuration that is known before it runs. */
+export type GuestConfiguration = {
   readonly hostname: string
   /** 32 hexadecimal digits for /etc/machine-id, and formatted as a UUID for the boot id users see. */
   readonly machineId: string
@@ -26,6 +23,14 @@ export type Configure = {
   readonly pidsMax: number
   /** Capability numbers the container keeps. */
   readonly capabilities: readonly number[]
+}
+
+/** … and what is added at the last moment. */
+export type Configure = GuestConfiguration & {
+  /** The host's CLOCK_REALTIME in nanoseconds. */
+  readonly timeNs: bigint
+  /** 64 bytes of the host's random source, credited to the guest's. */
+  readonly entropy: Uint8Array
 }
 
 export type Configured = {

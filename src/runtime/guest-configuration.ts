@@ -1,4 +1,4 @@
-import type { GuestConfiguration } from '../shim/launch.ts'
+import type { GuestConfiguration } from '../guest/messages.ts'
 import type { BoxConfig } from './box-config.ts'
 
 /** The 14 capabilities Docker gives a container, by their numbers in linux/capability.h. */

@@ -2,10 +2,9 @@ import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { type CborMap, encodeCbor } from '../guest/cbor.ts'
 import { encodeFrame, type Frame, FrameDecoder, ProtocolError } from '../guest/frame.ts'
-import type { Configured, Failure, Hello } from '../guest/messages.ts'
+import type { Configure, Configured, Failure, GuestConfiguration, Hello } from '../guest/messages.ts'
 import { parseConfigured, parseFailure, parseMap, text } from '../guest/parse.ts'
 import { frameTypes } from '../guest/protocol.ts'
-import type { GuestConfiguration } from './launch.ts'
 
 /** The guest refused its configuration: a mount failed, an image is broken. */
 export class ConfigureError extends Error {
@@ -51,10 +50,10 @@ export class AgentLink {
   /** Resolves when the container runs. Throws `ConfigureError` when the guest cannot set it up. */
   configure(guest: GuestConfiguration): Promise<Configured> {
     const timeNs = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n
-    const payload = encodeCbor({ ...guest, timeNs, entropy: randomBytes(64) })
+    const configure: Configure = { ...guest, timeNs, entropy: randomBytes(64) }
     // The hello tells the agent that whoever spoke to it when the template was made is gone.
     this.send(encodeFrame(frameTypes.hello, 0, encodeCbor(this.#hello)))
-    this.send(encodeFrame(frameTypes.configure, 0, payload))
+    this.send(encodeFrame(frameTypes.configure, 0, encodeCbor(configure)))
     return this.#configured.promise
   }
 

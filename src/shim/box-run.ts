@@ -1,4 +1,3 @@
-import { closeSync, openSync, rmSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
 import type { CborMap } from '../guest/cbor.ts'
@@ -13,8 +12,10 @@ import type { Vmm, VmmExit } from '../vm/vmm.ts'
 import { AgentLink, ConfigureError } from './agent-link.ts'
 import { type ExitCause, type ExitRecord, writeExitRecord } from './exit-file.ts'
 import { type Launch, shimFiles } from './launch.ts'
+import { listen } from './listen.ts'
 import { MainRun, mainId } from './main-run.ts'
 import { Relay } from './relay.ts'
+import { settlesWithin } from './settles-within.ts'
 
 /** The guest must be ready this long after its VM was spawned; a restore takes a hundredth of it. */
 const readyDeadlineMs = 30_000
@@ -296,28 +297,4 @@ function describeFailure(error: unknown): string {
 function describeExit(exit: VmmExit): string {
   if (exit.signal !== undefined) return `QEMU was ended by signal ${exit.signal}`
   return `QEMU ended with exit code ${exit.code}`
-}
-
-async function listen(server: Server, directory: string): Promise<void> {
-  // A socket path has 107 bytes at most (unix(7)); through a descriptor of its directory it is always short.
-  const descriptor = openSync(directory, 'r')
-  rmSync(join(directory, shimFiles.socket), { force: true })
-  server.on('close', () => closeSync(descriptor))
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(`/proc/self/fd/${descriptor}/${shimFiles.socket}`, () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
-}
-
-async function settlesWithin(task: Promise<unknown>, timeoutMs: number): Promise<boolean> {
-  const timer = Promise.withResolvers<boolean>()
-  const handle = setTimeout(() => timer.resolve(false), timeoutMs)
-  try {
-    return await Promise.race([task.then(() => true), timer.promise])
-  } finally {
-    clearTimeout(handle)
-  }
 }

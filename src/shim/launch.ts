@@ -1,4 +1,4 @@
-import type { ExecRequest } from '../guest/messages.ts'
+import type { ExecRequest, GuestConfiguration } from '../guest/messages.ts'
 import type { MachineSpec } from '../vm/machine.ts'
 
 /** What the runtime tells the shim: all it needs to run one box, once. A line of JSON on descriptor 3. */
@@ -24,16 +24,6 @@ export type MainProcess = {
   readonly request: ExecRequest
   /** Start it when the first client has attached to it, so that this one misses no byte. */
   readonly waitForAttach: boolean
-}
-
-/** The part of the guest's configuration that is known before it runs; time and entropy are added at the last moment. */
-export type GuestConfiguration = {
-  readonly hostname: string
-  readonly machineId: string
-  readonly resolvConf: string
-  readonly hosts: string
-  readonly pidsMax: number
-  readonly capabilities: readonly number[]
 }
 
 /** Files of a box's directory that the shim makes. */

@@ -38,7 +38,7 @@ async function measure(count: number): Promise<{ figures: ReturnType<typeof figu
     startMs,
     figures: [
       figure(name('QEMU private'), 'MB', samples['qemuPrivate'] ?? []),
-      figure(name('QEMU alone on file pages'), 'MB', samples['qemuClean'] ?? []),
+      figure(name('QEMU private, of it clean file pages'), 'MB', samples['qemuClean'] ?? []),
       figure(name('QEMU proportional'), 'MB', samples['qemuShare'] ?? []),
       figure(name('shim private'), 'MB', samples['shimPrivate'] ?? []),
       figure(name('shim proportional'), 'MB', samples['shimShare'] ?? []),
@@ -61,7 +61,7 @@ function memoryOf(pid: number): { privateMb: number; cleanMb: number; shareMb: n
   const megabytes = (field: string): number => (kilobytes(field) * 1024) / 1e6
   // Clean pages of a file that happens to have one user now (the template's, with one box) are the page cache's, not the process's.
   return {
-    privateMb: megabytes('Private_Dirty'),
+    privateMb: megabytes('Private_Dirty') + megabytes('Private_Clean'),
     cleanMb: megabytes('Private_Clean'),
     shareMb: megabytes('Pss'),
   }

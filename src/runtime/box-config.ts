@@ -2,9 +2,11 @@ import { randomBytes } from 'node:crypto'
 import { availableParallelism, totalmem } from 'node:os'
 import { CofferError } from '../errors.ts'
 import { maxControlBytes } from '../guest/protocol.ts'
+import type { RestartPolicy } from '../shim/launch.ts'
 import { blockDeviceBytes } from '../vm/machine.ts'
 import { checkTerminal } from './exec-request.ts'
 import type { BoxOptions } from './options.ts'
+import { checkDuration, type HealthCheckConfig, parseHealthCheck, parseRestart } from './policy-options.ts'
 import {
   checkBoolean,
   checkEnvironment,
@@ -36,6 +38,10 @@ export type BoxConfig = {
   readonly labels: Readonly<Record<string, string>>
   readonly detach: boolean
   readonly ephemeral: boolean
+  readonly restart: RestartPolicy
+  readonly idleTimeoutMs: number | undefined
+  readonly maxDurationMs: number | undefined
+  readonly healthCheck: HealthCheckConfig | undefined
 }
 
 export const builtInImage = 'busybox'
@@ -59,6 +65,10 @@ const known: readonly (keyof BoxOptions)[] = [
   'labels',
   'detach',
   'ephemeral',
+  'restart',
+  'idleTimeoutMs',
+  'maxDurationMs',
+  'healthCheck',
 ]
 
 /** Throws `invalid_argument` naming the option. */
@@ -67,6 +77,9 @@ export function parseBoxOptions(
   identity: { id: string; name: string | undefined },
 ): BoxConfig {
   checkKeys('options', checkObject('options', options), known)
+  const restart = parseRestart(options.restart ?? 'no')
+  if (options.ephemeral && restart.condition !== 'no')
+    throw invalid('restart', 'and ephemeral exclude each other', 'An ephemeral box is removed when it stops.')
   return {
     image: options.image === undefined ? builtInImage : checkImage(options.image),
     command:
@@ -93,6 +106,10 @@ export function parseBoxOptions(
     labels: options.labels === undefined ? {} : checkTextRecord('labels', options.labels, 4096),
     detach: checkBoolean('detach', options.detach ?? false),
     ephemeral: checkBoolean('ephemeral', options.ephemeral ?? false),
+    restart,
+    idleTimeoutMs: checkDuration('idleTimeoutMs', options.idleTimeoutMs),
+    maxDurationMs: checkDuration('maxDurationMs', options.maxDurationMs),
+    healthCheck: options.healthCheck === undefined ? undefined : parseHealthCheck(options.healthCheck),
   }
 }
 
@@ -134,7 +151,8 @@ export function decodeBoxConfig(id: string, json: string): BoxConfig {
   const texts = [image, hostname, machineId].every(value => typeof value === 'string')
   const numbers = [cpus, memoryMib, diskMib].every(value => Number.isInteger(value))
   if (!texts || !numbers) throw damaged(id)
-  return { env: {}, labels: {}, tty: false, detach: false, ephemeral: false, ...config } as BoxConfig
+  const restart = { condition: 'no' }
+  return { env: {}, labels: {}, tty: false, detach: false, ephemeral: false, restart, ...config } as BoxConfig
 }
 
 function checkImage(image: unknown): string {

@@ -1,16 +1,21 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CofferError, isCofferError } from '../errors.ts'
+import { ExecutionRefused } from '../guest/remote-execution.ts'
 import { Session, SessionLost } from '../guest/session.ts'
+import { crashError, readCrashReport } from '../shim/crash-report.ts'
+import { isOrderly } from '../shim/exit-file.ts'
 import { shimFiles } from '../shim/launch.ts'
+import { parseRestartRecord } from '../shim/restart-policy.ts'
+import { isActive } from '../state/box-status.ts'
+import { faultPoint } from '../state/fault-point.ts'
 import type { Home } from '../state/home.ts'
 import { acquireLock, type Lock } from '../state/lock.ts'
 import { isAlive, type ProcessIdentity } from '../state/process-identity.ts'
 import type { BoxRow, Store } from '../state/store.ts'
 import { packageVersion } from '../version.ts'
-import { crashError, readCrashReport } from './crash-report.ts'
 import { findShim } from './liveness.ts'
-import { isOrderly, stoppedState } from './reconcile.ts'
+import { reconcile } from './reconcile.ts'
 import { boxLockPath } from './remove-box.ts'
 import type { ShimProcess } from './shim-process.ts'
 import type { SpareShim } from './spare-shim.ts'
@@ -42,20 +47,23 @@ export class BoxConnection {
     this.place = place
   }
 
-  /** Throws `not_found` when the box was removed, `stopped` when its runtime was shut down. */
+  /** The record as it is now. Throws `not_found` when the box was removed. */
   row(): BoxRow {
-    this.#context.checkOpen()
-    const row = this.#context.store.findBox(this.place.id)
+    const { home, store } = this.#context
+    const row = store.findBox(this.place.id)
     if (row === undefined) throw new CofferError('not_found', `box ${this.place.label} was removed`)
-    return row
+    return reconcile(home, store, row)
   }
 
   lock(signal?: AbortSignal): Promise<Lock> {
     return acquireLock(boxLockPath(this.#context.home, this.place.id), { signal })
   }
 
-  get isRunning(): boolean {
-    return findShim(this.place.directory, this.place.id) !== undefined
+  /** Whether it has a VM. A box that was removed has none. */
+  get isActive(): boolean {
+    const { home, store } = this.#context
+    const row = store.findBox(this.place.id)
+    return row !== undefined && isActive(reconcile(home, store, row).status)
   }
 
   /** A session with the running box, which is started if need be. Concurrent calls share one. */
@@ -95,17 +103,26 @@ export class BoxConnection {
     return session
   }
 
-  /** Ends the box, if it runs; the caller holds its lock. */
+  /** Ends the box, if it runs, and keeps it from being restarted; the caller holds its lock. */
   async stopLocked(timeoutMs: number): Promise<void> {
+    const { home, store, shims } = this.#context
     const { id, directory } = this.place
     const shim = findShim(directory, id)
     const session = this.#session
-    if (shim !== undefined) await this.#end(shim, session, timeoutMs)
-    this.#context.shims.get(id)?.[Symbol.dispose]()
-    this.#context.shims.delete(id)
+    if (shim !== undefined) {
+      store.transition(id, { to: 'stopping', from: ['running', 'paused'], details: { cause: 'stopped' } })
+      faultPoint('stop: recorded as stopping')
+      await this.#end(shim, session, timeoutMs)
+      faultPoint('stop: shim ended')
+    }
+    shims.get(id)?.[Symbol.dispose]()
+    shims.delete(id)
     this.drop(session)
-    const row = this.#context.store.findBox(id)
-    if (row?.status === 'running') this.#context.store.updateState(id, stoppedState(row, directory))
+    const row = store.findBox(id)
+    if (row === undefined) return
+    const { nextAtMs, ...restarts } = parseRestartRecord(row.restart) ?? {}
+    if (nextAtMs !== undefined) store.setRestart(id, JSON.stringify(restarts))
+    reconcile(home, store, row)
   }
 
   /** Closes a connection. One made since, for the next run of the box, stays. */
@@ -120,7 +137,9 @@ export class BoxConnection {
   /** The loss of the connection, as what became of the box. Coffer's errors as they are. */
   async explain(step: string, error: unknown): Promise<CofferError> {
     if (error instanceof CofferError) return error
-    if (!(error instanceof SessionLost))
+    if (error instanceof ExecutionRefused && this.isActive)
+      return new CofferError('engine_unavailable', `${step}: ${error.message}`, { cause: error })
+    if (!(error instanceof SessionLost || error instanceof ExecutionRefused))
       return new CofferError('internal', `${step}: ${error instanceof Error ? error.message : error}`, {
         cause: error,
       })
@@ -141,6 +160,7 @@ export class BoxConnection {
   }
 
   async #connectNow(options: Starting): Promise<Session> {
+    this.#context.checkOpen()
     this.row()
     const running = await this.#tryConnect()
     if (running !== undefined) return running
@@ -151,7 +171,7 @@ export class BoxConnection {
   }
 
   async #tryConnect(): Promise<Session | undefined> {
-    if (!this.isRunning) return undefined
+    if (findShim(this.place.directory, this.place.id) === undefined) return undefined
     try {
       return await Session.connect(join(this.place.directory, shimFiles.socket), packageVersion())
     } catch {
@@ -162,24 +182,43 @@ export class BoxConnection {
 
   async #startLocked(options: Starting): Promise<Session> {
     const { store, shims } = this.#context
-    const { id } = this.place
+    const { id, name, directory } = this.place
+    this.row()
+    // A shim that cannot be talked to waits to start the box again, or is about to: that is done here, and now.
+    const waiting = findShim(directory, id)
+    if (waiting !== undefined) await this.#end(waiting, undefined, 0)
+    store.addEvent({ id, name }, 'starting')
+    if (options.restarts === undefined) store.setRestart(id, undefined)
+    faultPoint('start: begun')
     try {
-      this.row()
       const { shim, session } = await startBox(this.place, options)
+      faultPoint('start: ready')
+      await this.#checkStillOpen(shim)
       shim.unref()
       shims.get(id)?.[Symbol.dispose]()
       shims.set(id, shim)
-      store.updateState(id, {
-        status: 'running',
+      store.transition(id, {
+        to: 'running',
+        from: ['configured', 'stopped', 'failed', 'unknown'],
         startedAtMs: Date.now(),
-        stoppedAtMs: undefined,
-        reason: undefined,
       })
+      faultPoint('start: recorded')
+      shim.noted()
       return session
     } catch (error) {
       const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
-      if (!isCofferError(error, 'aborted'))
-        store.updateState(id, { status: 'failed', startedAtMs: undefined, stoppedAtMs: Date.now(), reason })
+      if (!isCofferError(error, 'aborted') && !isCofferError(error, 'stopped'))
+        store.transition(id, { to: 'failed', stoppedAtMs: Date.now(), reason, details: { reason } })
+      throw error
+    }
+  }
+
+  /** A runtime that was shut down during a start would not end the box any more. */
+  async #checkStillOpen(shim: ShimProcess): Promise<void> {
+    try {
+      this.#context.checkOpen()
+    } catch (error) {
+      if (!this.place.config.detach) await shim.end()
       throw error
     }
   }
@@ -188,6 +227,8 @@ export class BoxConnection {
     const known = await open?.catch(() => undefined)
     const session = known?.isOpen ? known : await this.#tryConnect()
     const asked = session?.request('stop', { graceMs: timeoutMs }).catch(() => {})
+    // It is between two runs, or in the middle of its end.
+    if (asked === undefined && isAlive(shim)) process.kill(shim.pid, 'SIGTERM')
     const deadline = performance.now() + timeoutMs + stopMarginMs
     await Promise.race([asked, sleep(timeoutMs + stopMarginMs, undefined, { ref: false })])
     while (isAlive(shim)) {
@@ -201,7 +242,7 @@ export class BoxConnection {
   async #hasEnded(): Promise<boolean> {
     const patienceMs = 1_500
     const deadline = performance.now() + patienceMs
-    while (this.isRunning) {
+    while (this.isActive) {
       if (performance.now() > deadline) return false
       await sleep(10)
     }

@@ -1,22 +1,25 @@
 import { join } from 'node:path'
+import { firstHealth, parseHealthRecord } from '../shim/health.ts'
+import { parseRestartRecord } from '../shim/restart-policy.ts'
+import { isActive } from '../state/box-status.ts'
 import type { Home } from '../state/home.ts'
-import type { BoxRow, BoxState, Store } from '../state/store.ts'
-import { decodeBoxConfig } from './box-config.ts'
+import type { BoxRow, Store } from '../state/store.ts'
+import { type BoxConfig, decodeBoxConfig } from './box-config.ts'
 import { findShim } from './liveness.ts'
-import type { BoxInfo, BoxStatus } from './options.ts'
-import { stoppedState } from './reconcile.ts'
+import type { BoxHealth, BoxInfo, BoxRestart } from './options.ts'
+import { formatRestart } from './policy-options.ts'
+import { reconcile } from './reconcile.ts'
 
 /** A row as users see it. What the row says of a run is checked against the pid file, and mended in the store if it is stale. */
-export function boxInfo(home: Home, store: Store, row: BoxRow): BoxInfo {
+export function boxInfo(home: Home, store: Store, stored: BoxRow): BoxInfo {
+  const row = reconcile(home, store, stored)
   const config = decodeBoxConfig(row.id, row.config)
   const directory = join(home.boxes, row.id)
-  const shim = findShim(directory, row.id)
-  const state =
-    shim === undefined ? deadState(store, row, directory) : { ...row, status: 'running', reason: undefined }
+  const active = isActive(row.status)
   return {
     id: row.id,
     name: row.name,
-    status: statusOf(state.status),
+    status: row.status,
     image: config.image,
     cpus: config.cpus,
     memoryMib: config.memoryMib,
@@ -26,25 +29,34 @@ export function boxInfo(home: Home, store: Store, row: BoxRow): BoxInfo {
     detach: config.detach,
     ephemeral: config.ephemeral,
     createdAt: new Date(row.createdAtMs),
-    startedAt: dateOf(state.startedAtMs),
-    stoppedAt: shim === undefined ? dateOf(state.stoppedAtMs) : undefined,
-    pid: shim?.pid,
-    reason: state.reason,
+    startedAt: dateOf(row.startedAtMs),
+    stoppedAt: active ? undefined : dateOf(row.stoppedAtMs),
+    pid: findShim(directory, row.id)?.pid,
+    reason: active ? undefined : row.reason,
+    health: healthOf(config, row, active),
+    restart: restartOf(config, row),
+    idleTimeoutMs: config.idleTimeoutMs,
+    maxDurationMs: config.maxDurationMs,
     directory,
   }
 }
 
-function deadState(store: Store, row: BoxRow, directory: string): BoxState {
-  if (row.status !== 'running') return row
-  const state = stoppedState(row, directory)
-  store.updateState(row.id, state)
-  return state
+function healthOf(config: BoxConfig, row: BoxRow, active: boolean): BoxHealth {
+  if (!active || config.healthCheck === undefined)
+    return { status: 'none', failures: 0, lastCheckAt: undefined, lastOutput: undefined }
+  const { status, failures, lastCheckAtMs, lastOutput } = parseHealthRecord(row.health) ?? firstHealth
+  return { status, failures, lastCheckAt: dateOf(lastCheckAtMs), lastOutput }
 }
 
-const statuses: readonly BoxStatus[] = ['configured', 'running', 'paused', 'stopping', 'stopped', 'failed']
-
-function statusOf(text: string): BoxStatus {
-  return statuses.find(status => status === text) ?? 'unknown'
+function restartOf(config: BoxConfig, row: BoxRow): BoxRestart {
+  const record = parseRestartRecord(row.restart)
+  return {
+    policy: formatRestart(config.restart),
+    count: record?.count ?? 0,
+    cause: record?.cause,
+    lastAt: dateOf(record?.lastAtMs),
+    nextAt: dateOf(record?.nextAtMs),
+  }
 }
 
 function dateOf(milliseconds: number | undefined): Date | undefined {

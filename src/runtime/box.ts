@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { CofferError } from '../errors.ts'
 import type { ShimExecRequest } from '../guest/messages.ts'
 import { signalTargets } from '../guest/protocol.ts'
@@ -9,21 +8,35 @@ import type { Session } from '../guest/session.ts'
 import { ensureImage, type Image } from '../image/images.ts'
 import { readExitRecord } from '../shim/exit-file.ts'
 import { type MainProcess, shimFiles } from '../shim/launch.ts'
+import type { RestartRecord } from '../shim/restart-policy.ts'
 import { createId } from '../state/box-id.ts'
+import { isActive } from '../state/box-status.ts'
 import type { BoxRow } from '../state/store.ts'
 import { findBuilt } from '../vm/components.ts'
 import { decodeBoxConfig } from './box-config.ts'
 import { BoxConnection, type BoxContext } from './box-connection.ts'
 import { boxInfo } from './box-info.ts'
+import { waitForLog, waitForPort, waitForStop, waitUntilHealthy } from './box-waits.ts'
 import { execRequest } from './exec-request.ts'
 import { Execution, refusedError } from './execution.ts'
 import { BoxExecutions } from './executions.ts'
 import { readLogs } from './logs.ts'
 import { mainRequest } from './main-process.ts'
-import type { BoxInfo, ExecOptions, LogEntry, LogOptions, ProcessInfo, StartOptions } from './options.ts'
+import type {
+  BoxInfo,
+  BoxStop,
+  ExecOptions,
+  LogEntry,
+  LogOptions,
+  ProcessInfo,
+  StartOptions,
+  WaitOptions,
+} from './options.ts'
 import type { Output } from './output.ts'
+import { switchBox } from './pause-box.ts'
 import { parseProcesses } from './processes.ts'
 import { removeBoxFiles } from './remove-box.ts'
+import type { Starting } from './start-box.ts'
 import { checkInteger, checkText } from './validate.ts'
 
 const defaultStopTimeoutMs = 10_000
@@ -48,6 +61,7 @@ export class Box {
       home: context.home,
       spare: context.spare,
       id: row.id,
+      name: row.name,
       label: row.name ?? row.id,
       directory: join(context.home.boxes, row.id),
       config: decodeBoxConfig(row.id, row.config),
@@ -65,6 +79,15 @@ export class Box {
    * when it has a main process that cannot be run.
    */
   async start(options: StartOptions = {}): Promise<void> {
+    this.#context.checkOpen()
+    if (this.#connection.row().status === 'paused')
+      throw new CofferError(
+        'invalid_state',
+        `cannot start box ${this.#connection.place.label}: it is paused`,
+        {
+          hint: `Let it go on: coffer unpause ${this.#connection.place.label}`,
+        },
+      )
     await this.#start(options, false)
   }
 
@@ -75,6 +98,7 @@ export class Box {
   async stop(options: { readonly timeoutMs?: number } = {}): Promise<void> {
     const timeoutMs = checkInteger('timeoutMs', options.timeoutMs ?? defaultStopTimeoutMs, 0, 24 * 3600_000)
     this.#context.checkOpen()
+    this.#connection.row()
     using _lock = await this.#connection.lock()
     await this.stopLocked(timeoutMs)
   }
@@ -132,15 +156,41 @@ export class Box {
     return this.executions.attachOn(session, 'main')
   }
 
-  /** Waits until the box stops. Resolves at once when it does not run. */
-  async wait(): Promise<{ readonly exitCode: number | undefined; readonly reason: string }> {
-    while (this.#connection.isRunning) {
-      const session = await this.#connection.connectIfRunning()
-      await (session === undefined ? sleep(50) : session.whenClosed())
-    }
-    const { reason } = await this.info()
-    const record = readExitRecord(join(this.#connection.place.directory, shimFiles.exit))
-    return { exitCode: record?.main?.code, reason: reason ?? 'the box has not run' }
+  /** Waits until the box stops, also if its policy then starts it again. Resolves at once when it does not run. */
+  async wait(): Promise<BoxStop> {
+    return waitForStop(this.#context, this.#connection)
+  }
+
+  /**
+   * Freezes the box: its processes and file systems first, then its processors. Does nothing when it is paused. Its memory stays on the host.
+   * Throws `invalid_state` when it does not run, `engine_unavailable` when the guest does not freeze within 5 s.
+   */
+  async pause(): Promise<void> {
+    this.#context.checkOpen()
+    await switchBox(this.#connection, 'pause')
+  }
+
+  /** Lets a paused box go on, its clock set right. Does nothing when it runs. Throws `invalid_state` when it does neither. */
+  async resume(): Promise<void> {
+    this.#context.checkOpen()
+    await switchBox(this.#connection, 'resume')
+  }
+
+  /** Throws `timeout`, `aborted`, `stopped` when the box ends meanwhile, `invalid_state` when it has no health check. */
+  async waitUntilHealthy(options: WaitOptions = {}): Promise<void> {
+    await waitUntilHealthy(this.#context, this.#connection, options)
+  }
+
+  /** Waits until something in the box accepts TCP connections on its loopback address. Throws as `waitUntilHealthy`. */
+  async waitForPort(port: number, options: WaitOptions = {}): Promise<void> {
+    await waitForPort(this.#connection, port, options)
+  }
+
+  /** Waits for a line of the main process that holds or matches `pattern`, also one it wrote before. Throws as `waitUntilHealthy`. */
+  async waitForLog(pattern: string | RegExp, options: WaitOptions = {}): Promise<string> {
+    return waitForLog(this.#connection.place.label, pattern, options, signal =>
+      this.logs({ follow: true, signal }),
+    )
   }
 
   /** The processes inside. Throws `invalid_state` when the box does not run. */
@@ -152,7 +202,7 @@ export class Box {
   /** What the main process wrote, oldest first, also after the box stopped. At most the last 40 MiB are kept. */
   logs(options: LogOptions = {}): AsyncIterable<LogEntry> {
     const path = join(this.#connection.place.directory, shimFiles.output)
-    return readLogs(path, options, () => this.#connection.isRunning)
+    return readLogs(path, options, () => this.#connection.isActive)
   }
 
   /** Stops the box, unless it is detached, and removes it if it is ephemeral. */
@@ -192,7 +242,7 @@ export class Box {
     try {
       return { id: request.id, ...(await session.start(request)) }
     } catch (error) {
-      if (error instanceof ExecutionRefused) throw refusedError(command, error)
+      if (error instanceof ExecutionRefused) throw refusedError(command, error, this.#connection.place.label)
       throw await this.#connection.explain(
         `cannot run ${command} in box ${this.#connection.place.label}`,
         error,
@@ -217,24 +267,32 @@ export class Box {
         throw new CofferError('aborted', `${command} was aborted before it ran`, {
           cause: options.signal.reason,
         })
-      throw error instanceof ExecutionRefused ? refusedError(command, error) : await explain(error)
+      throw error instanceof ExecutionRefused
+        ? refusedError(command, error, this.#connection.place.label)
+        : await explain(error)
     } finally {
       options.signal?.removeEventListener('abort', abort)
     }
   }
 
-  async #start(options: StartOptions, waitForAttach: boolean): Promise<Session> {
+  /** The start that a restart policy wants and no shim lives to do. */
+  async startByPolicy(restarts: RestartRecord): Promise<void> {
+    await this.#start({ restarts }, false)
+  }
+
+  async #start(options: Starting, waitForAttach: boolean): Promise<Session> {
     const { config } = this.#connection.place
     const request = mainRequest(config, await this.#imageDefaults(options))
     const main: MainProcess | undefined = request === undefined ? undefined : { request, waitForAttach }
     return this.#connection.connect({ ...options, main })
   }
 
-  /** A box with a main process does a job; running a command in it afterwards must not do the job again. */
+  /** A main process that has ended did its job; running a command in its box afterwards must not do the job again. */
   #checkExecutable(command: string): void {
-    const { config, label } = this.#connection.place
-    if (config.command === undefined && config.entrypoint === undefined) return
-    if (this.#connection.isRunning || this.#connection.row().status === 'configured') return
+    const { directory, label } = this.#connection.place
+    const row = this.#connection.row()
+    if (isActive(row.status) || row.status === 'configured') return
+    if (readExitRecord(join(directory, shimFiles.exit))?.cause !== 'main_exited') return
     throw new CofferError(
       'invalid_state',
       `cannot run ${command} in box ${label}: its main process has ended`,

@@ -124,8 +124,16 @@ export class Execution {
 }
 
 /** A command that could not be run, as an error with `details.kind` and `details.errno`. */
-export function refusedError(command: string, { failure }: { readonly failure: Failure }): CofferError {
+export function refusedError(
+  command: string,
+  { failure }: { readonly failure: Failure },
+  box?: string,
+): CofferError {
   const { kind, stage, errno, message } = failure
+  if (kind === 'invalid_state' && stage === 'shim')
+    return new CofferError('invalid_state', `cannot run ${command} in box ${box}: ${message}`, {
+      hint: 'A paused box goes on with `coffer unpause`; one that stops can be started again.',
+    })
   return new CofferError('execution_failed', `cannot run ${command}: ${message}`, {
     hint: refusalHints[kind],
     details: { kind, stage, errno },

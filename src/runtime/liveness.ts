@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { shimFiles } from '../shim/launch.ts'
-import { isAlive, type ProcessIdentity } from '../state/process-identity.ts'
+import { hostBootId, isAlive, type ProcessIdentity } from '../state/process-identity.ts'
 
 /**
  * The shim of a box, if it lives. The pid file is the truth: it names the process with its start time and its host's boot, so
@@ -10,6 +10,12 @@ import { isAlive, type ProcessIdentity } from '../state/process-identity.ts'
 export function findShim(directory: string, boxId: string): ProcessIdentity | undefined {
   const identity = readPidFile(join(directory, shimFiles.pid), boxId)
   return identity !== undefined && isAlive(identity) ? identity : undefined
+}
+
+/** Whether the pid file is that of a shim which the end of the host's last boot ended. */
+export function isOfEarlierBoot(directory: string, boxId: string): boolean {
+  const identity = readPidFile(join(directory, shimFiles.pid), boxId)
+  return identity !== undefined && identity.bootId !== hostBootId()
 }
 
 function readPidFile(path: string, boxId: string): ProcessIdentity | undefined {

@@ -1,3 +1,8 @@
+import type { BoxStatus } from '../state/box-status.ts'
+import type { EventDetails, EventType } from '../state/events.ts'
+
+export type { BoxStatus, EventType }
+
 /** What a user hands to the library, before it is parsed. Every number carries its unit in its name. */
 
 export type BoxOptions = {
@@ -24,8 +29,37 @@ export type BoxOptions = {
   readonly labels?: Readonly<Record<string, string>>
   /** The box outlives the process that started it. Default false. */
   readonly detach?: boolean
-  /** The box is removed when it stops. Default false. */
+  /** The box is removed when it stops. Default false. Excludes `restart`. */
   readonly ephemeral?: boolean
+  /**
+   * When a run that nobody stopped is followed by another one: never (`no`, the default), after a failure (`on-failure`, at most `:N` times
+   * in a row), or always (`always`, `unless-stopped`). The waits between grow from 100 ms to a minute.
+   */
+  readonly restart?: RestartOption
+  /** The box stops when nothing was run in it, and nothing passed to or from its clients, for this long. */
+  readonly idleTimeoutMs?: number
+  /** The box stops when it has run for this long. */
+  readonly maxDurationMs?: number
+  /** How the shim finds out whether the box does what it should. Default: it does not. */
+  readonly healthCheck?: HealthCheckOptions
+}
+
+export type RestartOption = 'no' | 'on-failure' | `on-failure:${number}` | 'always' | 'unless-stopped'
+
+/** Either `command` or `port`. */
+export type HealthCheckOptions = {
+  /** Healthy is exit code 0. A text is run by `sh -c`. */
+  readonly command?: string | readonly string[]
+  /** Healthy is a TCP connection accepted on this port of the box's loopback address. */
+  readonly port?: number
+  /** From the end of one check to the begin of the next. Default 30 000. */
+  readonly intervalMs?: number
+  /** A check that takes longer has failed. Default 10 000. */
+  readonly timeoutMs?: number
+  /** Failures in a row that make the box unhealthy. Default 3. */
+  readonly retries?: number
+  /** Failures this soon after the start do not count. Default 0. */
+  readonly startPeriodMs?: number
 }
 
 export type ExecOptions = {
@@ -71,8 +105,6 @@ export type Result = {
   readonly durationMs: number
 }
 
-export type BoxStatus = 'configured' | 'running' | 'paused' | 'stopping' | 'stopped' | 'failed' | 'unknown'
-
 export type BoxInfo = {
   readonly id: string
   readonly name: string | undefined
@@ -93,7 +125,73 @@ export type BoxInfo = {
   readonly pid: number | undefined
   /** Why the box is `failed`, or how its last run ended. */
   readonly reason: string | undefined
+  readonly health: BoxHealth
+  readonly restart: BoxRestart
+  readonly idleTimeoutMs: number | undefined
+  readonly maxDurationMs: number | undefined
   readonly directory: string
+}
+
+export type BoxHealth = {
+  /** `none`: it has no health check, or does not run. */
+  readonly status: 'none' | 'starting' | 'healthy' | 'unhealthy'
+  /** In a row. */
+  readonly failures: number
+  readonly lastCheckAt: Date | undefined
+  /** What the last check printed, or why it failed; at most 4 KiB. */
+  readonly lastOutput: string | undefined
+}
+
+export type BoxRestart = {
+  readonly policy: RestartOption
+  /** Restarts in a row that nobody asked for; a start by a user begins anew. */
+  readonly count: number
+  /** What ended the run before the last restart. */
+  readonly cause: string | undefined
+  readonly lastAt: Date | undefined
+  /** When the box starts again, while it waits for that. */
+  readonly nextAt: Date | undefined
+}
+
+/** Something that happened to a box. */
+export type BoxEvent = {
+  /** Where to go on after this event: `runtime.events({ after: cursor })`. */
+  readonly cursor: number
+  readonly at: Date
+  readonly boxId: string
+  readonly boxName: string | undefined
+  readonly type: EventType | 'missed'
+  /**
+   * `stopped` and `failed` have `cause`, `reason` and the main process's `exitCode`; `exec_started` and `exec_exited` the `execution`; `health`
+   * the `status`; `missed` the `count` of events that are not kept any more.
+   */
+  readonly details: EventDetails
+}
+
+export type EventOptions = {
+  /** The cursor of the last event that was seen; 0 for all that are kept. Default: only what happens from now on. */
+  readonly after?: number
+  /** Waits for more. Default true. */
+  readonly follow?: boolean
+  /** Only of the box of this id or name. */
+  readonly box?: string
+  readonly signal?: AbortSignal
+}
+
+/** How the last run of a box ended. */
+export type BoxStop = {
+  /** Of its main process. */
+  readonly exitCode: number | undefined
+  /** One of `stopped`, `killed`, `orphaned`, `idle`, `max_duration`, `main_exited`, `guest_shutdown`, `vm_died` … */
+  readonly cause: string | undefined
+  /** The same in words. */
+  readonly reason: string
+}
+
+export type WaitOptions = {
+  /** Default: no bound. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal
 }
 
 export type StepListener = (progress: { readonly step: string; readonly detail?: string }) => void

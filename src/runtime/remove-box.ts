@@ -1,6 +1,8 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
+import { faultPoint } from '../state/fault-point.ts'
 import type { Home } from '../state/home.ts'
+import { removeLock } from '../state/lock.ts'
 import type { Store } from '../state/store.ts'
 
 /**
@@ -9,9 +11,10 @@ import type { Store } from '../state/store.ts'
  */
 export function removeBoxFiles({ home, store }: { home: Home; store: Store }, id: string): void {
   store.deleteBox(id)
+  faultPoint('remove: record gone')
   rmSync(join(home.boxes, id), { recursive: true, force: true })
-  for (const suffix of ['', '-journal', '-wal', '-shm'])
-    rmSync(`${boxLockPath(home, id)}${suffix}`, { force: true })
+  faultPoint('remove: directory gone')
+  removeLock(boxLockPath(home, id))
 }
 
 export function boxLockPath(home: Home, id: string): string {

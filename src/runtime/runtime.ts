@@ -1,22 +1,24 @@
-import { readdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
-import { CofferError } from '../errors.ts'
+import { CofferError, isCofferError } from '../errors.ts'
 import { checkImageName } from '../image/images.ts'
 import { createId } from '../state/box-id.ts'
-import { type Home, openHome, sweepTemporary } from '../state/home.ts'
-import { acquireLock, tryLock } from '../state/lock.ts'
-import { identify } from '../state/process-identity.ts'
+import { type BoxStatus, isActive } from '../state/box-status.ts'
+import { faultPoint } from '../state/fault-point.ts'
+import { type Home, openHome } from '../state/home.ts'
+import { acquireLock } from '../state/lock.ts'
 import { type BoxRow, Store } from '../state/store.ts'
 import { Box } from './box.ts'
-import { checkName, parseBoxOptions } from './box-config.ts'
+import { checkName, decodeBoxConfig, parseBoxOptions } from './box-config.ts'
 import type { BoxContext } from './box-connection.ts'
 import { boxInfo } from './box-info.ts'
+import { followEvents } from './events.ts'
 import { findShim } from './liveness.ts'
-import type { BoxInfo, BoxOptions } from './options.ts'
+import type { BoxEvent, BoxInfo, BoxOptions, EventOptions } from './options.ts'
+import { type OverdueRestart, recover } from './recovery.ts'
 import { boxLockPath, removeBoxFiles } from './remove-box.ts'
 import type { ShimProcess } from './shim-process.ts'
 import { SpareShim } from './spare-shim.ts'
-import { checkKeys } from './validate.ts'
+import { checkInteger, checkKeys } from './validate.ts'
 
 export type RuntimeOptions = {
   /** Default `COFFER_HOME`, else `~/.coffer`. */
@@ -24,6 +26,7 @@ export type RuntimeOptions = {
 }
 
 const shutdownTimeoutMs = 10_000
+const longestTimeoutMs = 24 * 3600_000
 
 /** What an application opens: the boxes of one home. Several runtimes, in one or many processes, may use a home at once. */
 export class Runtime {
@@ -33,6 +36,8 @@ export class Runtime {
   readonly #shims = new Map<string, ShimProcess>()
   readonly #spare: SpareShim
   #isOpen = true
+  #recovering: Promise<void> = Promise.resolve()
+  #shutdown: Promise<void> | undefined
 
   private constructor(home: Home, store: Store) {
     this.#home = home
@@ -53,7 +58,7 @@ export class Runtime {
     checkKeys('options', options, ['home'])
     const home = openHome(options.home)
     const runtime = new Runtime(home, new Store(home.database))
-    runtime.#sweep()
+    runtime.#recovering = runtime.#restart(recover(runtime.#context))
     return runtime
   }
 
@@ -77,7 +82,9 @@ export class Runtime {
       stoppedAtMs: undefined,
       reason: undefined,
     }
+    faultPoint('create: before the record')
     this.#store.insertBox(row)
+    faultPoint('create: recorded')
     return new Box(this.#context, row)
   }
 
@@ -104,53 +111,94 @@ export class Runtime {
 
   /** Newest first. `all: false` leaves out those that do not run. */
   async list(filter: { readonly all?: boolean } = {}): Promise<BoxInfo[]> {
-    this.#checkOpen()
     const infos = this.#store.listBoxes().map(row => boxInfo(this.#home, this.#store, row))
-    return filter.all === false ? infos.filter(info => info.pid !== undefined) : infos
+    return filter.all === false ? infos.filter(info => isActive(info.status)) : infos
   }
 
-  /** Removes a box and its disk. Throws `invalid_state` when it runs, unless `force`, which ends it first. */
+  /** Removes a box and its disk. Throws `invalid_state` when it runs or is about to, unless `force`, which ends it first. */
   async remove(idOrName: string, options: { readonly force?: boolean } = {}): Promise<void> {
-    const row = this.#row(idOrName)
-    using _lock = await acquireLock(boxLockPath(this.#home, row.id))
-    if (findShim(join(this.#home.boxes, row.id), row.id) !== undefined) {
-      if (!options.force)
-        throw new CofferError('invalid_state', `cannot remove box ${idOrName}: it is running`, {
-          hint: `Stop it first (coffer stop ${idOrName}), or remove it by force (coffer rm -f ${idOrName}).`,
-          details: { id: row.id, status: 'running' },
-        })
+    this.#checkOpen()
+    const { id } = this.#row(idOrName)
+    using _lock = await acquireLock(boxLockPath(this.#home, id))
+    const row = this.#row(id)
+    const { status } = boxInfo(this.#home, this.#store, row)
+    if (findShim(join(this.#home.boxes, id), id) !== undefined) {
+      if (!options.force) throw runningError(idOrName, id, status)
       await new Box(this.#context, row).stopLocked(0)
     }
-    removeBoxFiles(this.#context, row.id)
+    removeBoxFiles(this.#context, id)
   }
 
-  /** Stops the attached boxes this runtime started and closes it. Idempotent. Detached boxes run on. */
-  async shutdown(options: { readonly timeoutMs?: number } = {}): Promise<void> {
-    if (!this.#isOpen) return
-    const timeoutMs = options.timeoutMs ?? shutdownTimeoutMs
-    const attached = this.#store.listBoxes().filter(row => this.#shims.has(row.id))
-    await Promise.all(attached.map(row => this.#release(row, timeoutMs)))
-    this.#isOpen = false
-    this.#spare[Symbol.dispose]()
-    for (const session of this.#context.sessions) session[Symbol.dispose]()
-    for (const shim of this.#shims.values()) shim[Symbol.dispose]()
-    this.#store[Symbol.dispose]()
+  /** Removes every box that does not run, and returns their ids. Boxes that are started meanwhile stay. */
+  async prune(): Promise<string[]> {
+    this.#checkOpen()
+    const removed: string[] = []
+    for (const { id, status } of await this.list()) {
+      if (isActive(status)) continue
+      try {
+        await this.remove(id)
+        removed.push(id)
+      } catch (error) {
+        if (!isCofferError(error, 'invalid_state') && !isCofferError(error, 'not_found')) throw error
+      }
+    }
+    return removed
+  }
+
+  /**
+   * What happens to the boxes of this home, whichever process makes it happen. The last 10,000 events are kept; `after` resumes behind the
+   * cursor of one that was seen, and an event `missed` tells when that is too long ago.
+   */
+  events(options: EventOptions = {}): AsyncIterable<BoxEvent> {
+    checkKeys('options', options, ['after', 'follow', 'box', 'signal'])
+    return followEvents(this.#store.events, options)
+  }
+
+  /**
+   * Stops the attached boxes this runtime started, each within `timeoutMs` (default 10 s, `Infinity` for no bound, 0 by force), and closes
+   * it. Idempotent; all callers wait for the same end. Detached boxes run on. Afterwards reads still work; what would change something throws `stopped`.
+   */
+  shutdown(options: { readonly timeoutMs?: number } = {}): Promise<void> {
+    const timeoutMs = shutdownTimeout(options.timeoutMs)
+    this.#shutdown ??= this.#close(timeoutMs)
+    return this.#shutdown
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.shutdown()
   }
 
+  async #close(timeoutMs: number): Promise<void> {
+    this.#isOpen = false
+    await this.#recovering
+    const attached = this.#store.listBoxes().filter(row => this.#shims.has(row.id))
+    await Promise.all(attached.map(row => this.#release(row, timeoutMs)))
+    this.#spare[Symbol.dispose]()
+    for (const session of this.#context.sessions) session[Symbol.dispose]()
+    for (const shim of this.#shims.values()) shim[Symbol.dispose]()
+    this.#store[Symbol.dispose]()
+  }
+
   async #release(row: BoxRow, timeoutMs: number): Promise<void> {
-    const box = new Box(this.#context, row)
-    const { detach, ephemeral } = await box.info()
+    const { detach, ephemeral } = decodeBoxConfig(row.id, row.config)
     if (detach) return
-    await box.stop({ timeoutMs })
-    if (ephemeral) await this.remove(row.id)
+    using _lock = await acquireLock(boxLockPath(this.#home, row.id))
+    await new Box(this.#context, row).stopLocked(timeoutMs)
+    if (ephemeral) removeBoxFiles(this.#context, row.id)
+  }
+
+  /** Starts what its policy wants to run. What does not start has a record and an event that say so. */
+  async #restart(overdue: readonly OverdueRestart[]): Promise<void> {
+    await Promise.allSettled(
+      overdue.map(async ({ row, restarts: { cause, count } }) => {
+        const restarts = { count: count + 1, cause, lastAtMs: Date.now() }
+        this.#store.setRestart(row.id, JSON.stringify(restarts))
+        await new Box(this.#context, row).startByPolicy(restarts)
+      }),
+    )
   }
 
   #find(idOrName: string): BoxRow | undefined {
-    this.#checkOpen()
     return this.#store.findBox(idOrName)
   }
 
@@ -169,25 +217,17 @@ export class Runtime {
         hint: 'Open another one: Runtime.open().',
       })
   }
+}
 
-  /** Tidies what crashed processes left: temporary files, directories of boxes whose record is gone, ephemeral boxes that ended. */
-  #sweep(): void {
-    sweepTemporary(this.#home, pid => identify(pid) !== undefined)
-    // In this order: a record is older than its directory, so a box that another process makes meanwhile is not taken for garbage.
-    const directories = readdirSync(this.#home.boxes)
-    const rows = new Map(this.#store.listBoxes().map(row => [row.id, row]))
-    for (const id of directories)
-      if (!rows.has(id) && findShim(join(this.#home.boxes, id), id) === undefined)
-        rmSync(join(this.#home.boxes, id), { recursive: true, force: true })
-    for (const row of rows.values()) if (row.status !== 'configured') this.#sweepEphemeral(row)
-  }
+function runningError(label: string, id: string, status: BoxStatus): CofferError {
+  const state = isActive(status) ? status : 'about to be started again'
+  return new CofferError('invalid_state', `cannot remove box ${label}: it is ${state}`, {
+    hint: `Stop it first (coffer stop ${label}), or remove it by force (coffer rm -f ${label}).`,
+    details: { id, status },
+  })
+}
 
-  /** An ephemeral box that has run and does not run any more is gone; whoever holds its lock is busy with just that. */
-  #sweepEphemeral(row: BoxRow): void {
-    const info = boxInfo(this.#home, this.#store, row)
-    if (!info.ephemeral || info.pid !== undefined) return
-    using lock = tryLock(boxLockPath(this.#home, row.id))
-    if (lock !== undefined && findShim(info.directory, row.id) === undefined)
-      removeBoxFiles(this.#context, row.id)
-  }
+function shutdownTimeout(timeoutMs: number | undefined): number {
+  if (timeoutMs === Number.POSITIVE_INFINITY) return longestTimeoutMs
+  return checkInteger('timeoutMs', timeoutMs ?? shutdownTimeoutMs, 0, longestTimeoutMs)
 }

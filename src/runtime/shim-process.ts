@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { CofferError } from '../errors.ts'
 import type { Launch } from '../shim/launch.ts'
 import type { ShimReport } from '../shim/report.ts'
+import { faultEnvironment } from '../state/fault-point.ts'
 import { type Home, temporaryPath } from '../state/home.ts'
 
 const endPatienceMs = 5_000
@@ -60,7 +61,7 @@ export class ShimProcess implements Disposable {
         stdio: ['ignore', log, log, 'pipe'],
         detached: true,
         cwd: '/',
-        env: { NODE_COMPILE_CACHE: cache },
+        env: { NODE_COMPILE_CACHE: cache, ...faultEnvironment },
       })
       await new Promise<void>((resolve, reject) => {
         child.once('spawn', resolve)
@@ -80,6 +81,11 @@ export class ShimProcess implements Disposable {
   launch(launch: Launch): void {
     this.#socket.ref()
     this.#socket.write(`${JSON.stringify(launch)}\n`)
+  }
+
+  /** Tells the shim that its box is recorded as running: what becomes of the box from now on is the shim's to record. */
+  noted(): void {
+    this.#socket.write('noted\n')
   }
 
   /** Whether the process can still be given a box. */

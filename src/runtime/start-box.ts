@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ensureBaseDisk } from '../disk/base-disk.ts'
 import { createOverlay } from '../disk/qcow2.ts'
@@ -6,8 +6,10 @@ import { CofferError, systemErrorCode } from '../errors.ts'
 import type { Failure } from '../guest/messages.ts'
 import { Session } from '../guest/session.ts'
 import { ensureImage } from '../image/images.ts'
-import { readExitRecord } from '../shim/exit-file.ts'
+import { crashError, readCrashReport } from '../shim/crash-report.ts'
 import { type MainProcess, shimFiles } from '../shim/launch.ts'
+import type { RestartRecord } from '../shim/restart-policy.ts'
+import { faultPoint } from '../state/fault-point.ts'
 import type { Home } from '../state/home.ts'
 import { packageVersion } from '../version.ts'
 import { chooseAccelerator } from '../vm/accelerator.ts'
@@ -15,19 +17,24 @@ import { findComponents } from '../vm/components.ts'
 import { blockDeviceBytes, type MachineSpec } from '../vm/machine.ts'
 import { ensureTemplate } from '../vm/template.ts'
 import type { BoxConfig } from './box-config.ts'
-import { crashError, readCrashReport } from './crash-report.ts'
 import { guestConfiguration } from './guest-configuration.ts'
 import type { StartOptions } from './options.ts'
-import { reapOrphans } from './orphans.ts'
+import { policyOf } from './policy-options.ts'
+import { boxLockPath } from './remove-box.ts'
 import type { ShimProcess } from './shim-process.ts'
 import type { SpareShim } from './spare-shim.ts'
 
-export type Starting = StartOptions & { readonly main?: MainProcess | undefined }
+export type Starting = StartOptions & {
+  readonly main?: MainProcess | undefined
+  /** Counted so far, when a policy and not a user asks for the start. */
+  readonly restarts?: RestartRecord | undefined
+}
 
 export type BoxPlace = {
   readonly spare: SpareShim
   readonly home: Home
   readonly id: string
+  readonly name: string | undefined
   /** How messages name the box: its name, else its id. */
   readonly label: string
   readonly directory: string
@@ -56,14 +63,14 @@ export async function startBox(
   // 2. What is this box's own.
   const disk = join(directory, 'disk.qcow2')
   const isFirstStart = !existsSync(disk)
-  if (!isFirstStart && readExitRecord(join(directory, shimFiles.exit)) === undefined) reapOrphans(place.id)
   options.onProgress?.({ step: 'starting the box' })
   let shim: ShimProcess | undefined
   try {
     await guardStorage(place, () => {
       mkdirSync(directory, { recursive: true, mode: 0o700 })
-      if (isFirstStart) createOverlay(disk, { virtualBytes: blockDeviceBytes, backingPath: shared.diskBase })
+      if (isFirstStart) makeDisk(disk, shared.diskBase)
     })
+    faultPoint('start: disk made')
     // 3. The shim, which starts the VM.
     shim = await guardStorage(place, () => place.spare.take())
     shim.launch({
@@ -79,8 +86,14 @@ export async function startBox(
       disk,
       diskBase: shared.diskBase,
       guest: guestConfiguration(config),
+      name: place.name,
+      database: home.database,
+      lock: boxLockPath(home, place.id),
+      policy: policyOf(config, shared.image),
+      restarts: options.restarts,
       main: options.main,
     })
+    faultPoint('start: shim launched')
     // The connection is made while the guest comes up; when that fails, the crash report says more than the connection.
     const connecting = connect(shim, directory)
     connecting.catch(() => {})
@@ -90,11 +103,19 @@ export async function startBox(
     if (isFirstStart) rmSync(disk, { force: true })
     // The disk must have no other user when the box is started again.
     await shim?.end()
-    if (readExitRecord(join(directory, shimFiles.exit)) === undefined) reapOrphans(place.id)
     // A shim that was killed could not remove them itself.
     for (const name of [shimFiles.pid, shimFiles.socket]) rmSync(join(directory, name), { force: true })
     throw error
   }
+}
+
+/** Beside and renamed: half of a disk would be taken for the box's disk. */
+function makeDisk(path: string, backingPath: string): void {
+  const staging = `${path}.new`
+  rmSync(staging, { force: true })
+  createOverlay(staging, { virtualBytes: blockDeviceBytes, backingPath })
+  faultPoint('start: disk written')
+  renameSync(staging, path)
 }
 
 async function connect(shim: ShimProcess, directory: string): Promise<Session> {

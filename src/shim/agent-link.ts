@@ -15,6 +15,11 @@ export class ConfigureError extends Error {
   }
 }
 
+/** The host's CLOCK_REALTIME. Not from `performance.timeOrigin`: that does not follow a clock that was set since. */
+export function hostTimeNs(): bigint {
+  return BigInt(Date.now()) * 1_000_000n
+}
+
 export type AgentEvents = {
   onFrame(frame: Frame): void
   /** The guest broke the protocol, or its side of the channel is gone. */
@@ -49,8 +54,7 @@ export class AgentLink {
 
   /** Resolves when the container runs. Throws `ConfigureError` when the guest cannot set it up. */
   configure(guest: GuestConfiguration): Promise<Configured> {
-    const timeNs = BigInt(Math.round((performance.timeOrigin + performance.now()) * 1000)) * 1000n
-    const configure: Configure = { ...guest, timeNs, entropy: randomBytes(64) }
+    const configure: Configure = { ...guest, timeNs: hostTimeNs(), entropy: randomBytes(64) }
     // The hello tells the agent that whoever spoke to it when the template was made is gone.
     this.send(encodeFrame(frameTypes.hello, 0, encodeCbor(this.#hello)))
     this.send(encodeFrame(frameTypes.configure, 0, encodeCbor(configure)))
@@ -58,7 +62,7 @@ export class AgentLink {
   }
 
   /** Asks the agent to carry out `method`; resolves with what it says when it did. */
-  request(method: string, parameters: Record<string, number> = {}): Promise<CborMap> {
+  request(method: string, parameters: Record<string, number | bigint> = {}): Promise<CborMap> {
     const id = this.#nextRequest++
     const waiter = Promise.withResolvers<CborMap>()
     this.#requests.set(id, waiter)

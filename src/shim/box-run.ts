@@ -1,26 +1,32 @@
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
-import type { CborMap } from '../guest/cbor.ts'
-import { type Frame, ProtocolError } from '../guest/frame.ts'
+import { ProtocolError } from '../guest/frame.ts'
 import type { Failure } from '../guest/messages.ts'
-import { integer, text } from '../guest/parse.ts'
-import { protocolVersion, signalTargets } from '../guest/protocol.ts'
+import { protocolVersion } from '../guest/protocol.ts'
 import { ConsoleLog } from '../vm/console.ts'
 import { jailPaths } from '../vm/machine.ts'
 import { Qmp, type QmpEvent } from '../vm/qmp.ts'
 import type { Vmm, VmmExit } from '../vm/vmm.ts'
 import { AgentLink, ConfigureError } from './agent-link.ts'
+import { carryOut } from './box-requests.ts'
+import type { ExecutionEntry } from './execution-entry.ts'
 import { type ExitCause, type ExitRecord, writeExitRecord } from './exit-file.ts'
+import { healthCheck } from './health-check.ts'
 import { type Launch, shimFiles } from './launch.ts'
 import { listen } from './listen.ts'
 import { MainRun, mainId } from './main-run.ts'
-import { Relay } from './relay.ts'
+import { pauseMachine, resumeMachine } from './pause.ts'
+import type { Records } from './records.ts'
+import { Refusal, Relay, type RelayObserver } from './relay.ts'
+import { RunPolicies } from './run-policies.ts'
 import { settlesWithin } from './settles-within.ts'
 
 /** The guest must be ready this long after its VM was spawned; a restore takes a hundredth of it. */
 const readyDeadlineMs = 30_000
 /** What a guest gets to flush its disk when nobody is left to say how long to wait. */
 const orphanGraceMs = 3_000
+/** What a guest gets when a policy ends it. */
+const policyGraceMs = 10_000
 /** Ends after which there is nothing to wait for. */
 const forced: ReadonlySet<ExitCause> = new Set(['not_ready', 'protocol', 'main_failed'])
 /** What other processes of the box get when the main process has ended. */
@@ -29,6 +35,8 @@ const afterMainGraceMs = 2_000
 const lastOutputMs = 5_000
 /** Beyond the grace, for unmounting and powering off. */
 const powerOffMs = 5_000
+/** For a guest that stands still to run again, before it is shut down. */
+const wakeMs = 2_000
 
 export type Timings = {
   readonly resumedMs: number
@@ -37,53 +45,70 @@ export type Timings = {
   readonly guestReadyUs: number
 }
 
+/** Who is told what happens in a run. */
+export type RunListener = {
+  readonly records: Records
+  /** The container runs; nothing runs in it yet. */
+  onContainer(): void
+}
+
+type Ending = { readonly cause: ExitCause; readonly message: string }
+
+const endings: Readonly<Partial<Record<ExitCause, string>>> = {
+  orphaned: 'the process that started the box is gone',
+  idle: 'nothing happened in the box for its idle timeout',
+  max_duration: 'the box ran for its maximum duration',
+}
+
 /** One run of one box: its VMM, its clients, and the one way it ends. */
-export class BoxRun {
+export class BoxRun implements Disposable {
+  readonly relay: Relay
+  readonly agent: AgentLink
   readonly #launch: Launch
   readonly #directory: string
+  readonly #records: Records
+  readonly #onContainer: () => void
   readonly #vmm: Vmm
   readonly #console: ConsoleLog
   readonly #qmp: Qmp
-  readonly #agent: AgentLink
-  readonly #relay: Relay
   readonly #server: Server
   readonly #startedAt = performance.now()
   readonly #resumed = Promise.withResolvers<void>()
   readonly #broken = Promise.withResolvers<never>()
   /** The first cause wins: what follows from it is not news. */
-  #cause: { readonly cause: ExitCause; readonly message: string } | undefined
+  #ending: Ending | undefined
+  #phase: 'starting' | 'running' | 'paused' | 'stopping' = 'starting'
+  /** Pauses and resumptions, one after the other. */
+  #switching: Promise<void> = Promise.resolve()
   #guestReset = false
-  #main: MainRun | undefined
   #isReady = false
+  #main: MainRun | undefined
+  #policies: RunPolicies | undefined
+  #ended: Promise<ExitRecord> | undefined
 
-  private constructor(launch: Launch, directory: string, vmm: Vmm) {
+  private constructor(launch: Launch, directory: string, { records, onContainer }: RunListener, vmm: Vmm) {
     this.#launch = launch
     this.#directory = directory
+    this.#records = records
+    this.#onContainer = onContainer
     this.#vmm = vmm
     const hello = { protocol: protocolVersion, build: launch.build, features: [] }
     this.#console = new ConsoleLog(vmm.console, join(directory, shimFiles.console))
     this.#qmp = new Qmp(vmm.qmp, event => this.#onQmpEvent(event))
-    this.#agent = new AgentLink(vmm.agent, hello, {
-      onFrame: frame => this.#onAgentFrame(frame),
+    this.agent = new AgentLink(vmm.agent, hello, {
+      onFrame: frame => this.relay.fromAgent(frame),
       onFailure: error => this.#onAgentFailure(error),
-      onDrain: () => this.#relay.resume(),
+      onDrain: () => this.relay.resume(),
     })
-    this.#relay = new Relay(
-      this.#agent,
-      hello,
-      parameters => this.#request(parameters),
-      id => {
-        if (id === mainId) this.#main?.start()
-      },
-    )
-    this.#server = createServer(socket => this.#relay.accept(socket))
+    this.relay = new Relay(this.agent, hello, parameters => carryOut(this, parameters), this.#observer())
+    this.#server = createServer(socket => this.relay.accept(socket))
     this.#resumed.promise.catch(() => {})
     this.#broken.promise.catch(() => {})
   }
 
   /** Takes over a VMM that was just spawned, and takes clients. Throws when it cannot; the VMM is then gone. */
-  static async begin(launch: Launch, directory: string, vmm: Vmm): Promise<BoxRun> {
-    const run = new BoxRun(launch, directory, vmm)
+  static async begin(launch: Launch, directory: string, listener: RunListener, vmm: Vmm): Promise<BoxRun> {
+    const run = new BoxRun(launch, directory, listener, vmm)
     try {
       await listen(run.#server, directory)
     } catch (error) {
@@ -93,8 +118,14 @@ export class BoxRun {
     return run
   }
 
+  /** Whether the container has run. */
   get isReady(): boolean {
     return this.#isReady
+  }
+
+  /** Since its VMM was spawned. */
+  get ranMs(): number {
+    return performance.now() - this.#startedAt
   }
 
   /** Resolves when the container runs. Throws after having ended the run: death, deadline, refusal, whichever came first. */
@@ -110,11 +141,11 @@ export class BoxRun {
     try {
       return await Promise.race([this.#configure(), died, deadline.promise, this.#broken.promise])
     } catch (error) {
-      this.#cause ??= {
+      this.#ending ??= {
         cause: error instanceof VmDied ? 'vm_died' : 'not_ready',
         message: describeFailure(error),
       }
-      await this.finish()
+      await this.ended()
       throw error
     } finally {
       clearTimeout(timer)
@@ -124,28 +155,73 @@ export class BoxRun {
 
   /** Shuts the guest down, by force after `graceMs` (at once if it is 0). Resolves when the VMM is gone. */
   async stop(graceMs: number, cause: ExitCause): Promise<void> {
-    this.#cause ??= {
-      cause,
-      message: cause === 'orphaned' ? 'the process that started the box is gone' : 'the box was stopped',
+    this.#ending ??= { cause, message: endings[cause] ?? 'the box was stopped' }
+    const wasPaused = this.#phase === 'paused'
+    if (this.#isReady && this.#phase !== 'stopping') {
+      this.#phase = 'stopping'
+      void this.#records.transition({ to: 'stopping', from: ['running', 'paused'], details: { cause } })
     }
     if (graceMs > 0) {
-      this.#agent.request('shutdown', { graceMs }).catch(() => {})
+      if (wasPaused)
+        await settlesWithin(
+          resumeMachine(this.#qmp, this.agent).catch(() => {}),
+          wakeMs,
+        )
+      this.agent.request('shutdown', { graceMs }).catch(() => {})
       if (await settlesWithin(this.#vmm.exited, graceMs + powerOffMs)) return
     }
-    if (this.#cause.cause === 'stopped')
-      this.#cause = { cause: 'killed', message: 'the box was ended by force' }
+    if (this.#ending.cause === 'stopped')
+      this.#ending = { cause: 'killed', message: 'the box was ended by force' }
     await this.#vmm.kill()
   }
 
-  /** Waits for the end of the VMM, writes the exit record and releases everything. */
-  async finish(): Promise<ExitRecord> {
-    if (this.#cause !== undefined && forced.has(this.#cause.cause)) await this.#vmm.kill()
+  /** Stops the guest's processes, file systems and processors. Idempotent. Throws `Refusal` unless the box runs. */
+  pause(): Promise<void> {
+    return this.#switch('paused', async () => {
+      await pauseMachine(this.#qmp, this.agent)
+      this.#phase = 'paused'
+      await this.#records.transition({ to: 'paused' })
+    })
+  }
+
+  /** Idempotent. Throws `Refusal` unless the box runs or is paused. */
+  resume(): Promise<void> {
+    return this.#switch('running', async () => {
+      await resumeMachine(this.#qmp, this.agent)
+      this.#phase = 'running'
+      await this.#records.transition({ to: 'running', from: ['paused'] })
+    })
+  }
+
+  /** The starter is gone: nobody is left who would attach first. */
+  startMain(): void {
+    this.#main?.start()
+  }
+
+  /** Ends the box because its owner is gone. */
+  orphan(cause: 'orphaned' | 'stopped' = 'orphaned'): Promise<void> {
+    return this.stop(this.#isReady ? orphanGraceMs : 0, cause)
+  }
+
+  /** Waits for the end of the VMM and writes the exit record. */
+  ended(): Promise<ExitRecord> {
+    this.#ended ??= this.#end()
+    return this.#ended
+  }
+
+  /** Closes the connections of clients, who then look at what became of the box. */
+  [Symbol.dispose](): void {
+    this.relay.close()
+    this.#server.close()
+  }
+
+  async #end(): Promise<ExitRecord> {
+    if (this.#ending !== undefined && forced.has(this.#ending.cause)) await this.#vmm.kill()
     const exit = await this.#vmm.exited
-    await settlesWithin(this.#relay.drained(), lastOutputMs)
+    this.#policies?.[Symbol.dispose]()
+    await settlesWithin(this.relay.drained(), lastOutputMs)
     const record = this.#record(exit)
     writeExitRecord(join(this.#directory, shimFiles.exit), record)
-    this.#relay.close()
-    this.#server.close()
     this.#console[Symbol.dispose]()
     this.#main?.[Symbol.dispose]()
     this.#qmp.close()
@@ -163,44 +239,22 @@ export class BoxRun {
       this.#qmp.execute('migrate-incoming', { uri: `file:${jailPaths.device}` }),
       this.#resumed.promise,
     ])
-    const resumedMs = performance.now() - this.#startedAt
-    const configured = await this.#agent.configure(this.#launch.guest)
-    const main = this.#prepareMain()
-    this.#relay.open()
-    if (main !== undefined) await this.#beginMain(main)
+    const resumedMs = this.ranMs
+    const configured = await this.agent.configure(this.#launch.guest)
+    if (this.#launch.main !== undefined)
+      this.#main = new MainRun(this.relay, this.#directory, this.#launch.main)
+    if (this.#phase === 'starting') this.#phase = 'running'
+    this.relay.open()
+    this.#onContainer()
+    if (this.#main !== undefined) await this.#beginMain(this.#main)
     this.#isReady = true
+    this.#policies = this.#watch()
     return {
       resumedMs,
-      configuredMs: performance.now() - this.#startedAt,
+      configuredMs: this.ranMs,
       guestMountedUs: configured.mountedUs,
       guestReadyUs: configured.readyUs,
     }
-  }
-
-  async #request(parameters: CborMap): Promise<CborMap> {
-    const method = text(parameters, 'method')
-    switch (method) {
-      case 'ping':
-        return {}
-      case 'executions':
-        return { executions: this.#relay.executions.all.map(entry => entry.describe()) }
-      case 'kill':
-        this.#kill(text(parameters, 'id'), integer(parameters, 'signal', 1, 64))
-        return {}
-      case 'top':
-        return this.#agent.request('top')
-      case 'stop':
-        await this.stop(integer(parameters, 'graceMs', 0, 24 * 3600_000), 'stopped')
-        return {}
-      default:
-        throw new Error(`the shim knows no method ${method.slice(0, 64)}`)
-    }
-  }
-
-  #prepareMain(): MainRun | undefined {
-    if (this.#launch.main !== undefined)
-      this.#main = new MainRun(this.#relay, this.#directory, this.#launch.main)
-    return this.#main
   }
 
   /** Waits until the main process runs, unless it is to wait for its first client. Throws when it cannot be run. */
@@ -219,7 +273,7 @@ export class BoxRun {
 
   #failMain(failure: Failure): void {
     const command = this.#launch.main?.request.argv[0]
-    this.#cause ??= { cause: 'main_failed', message: `cannot run ${command}: ${failure.message}` }
+    this.#ending ??= { cause: 'main_failed', message: `cannot run ${command}: ${failure.message}` }
   }
 
   async #endWithMain(main: MainRun): Promise<void> {
@@ -229,28 +283,62 @@ export class BoxRun {
     }
     const code = main.exited?.code ?? 0
     const how = code < 0 ? `was ended by signal ${-code}` : `ended with exit code ${code}`
-    this.#cause ??= { cause: 'main_exited', message: `its main process ${how}` }
+    this.#ending ??= { cause: 'main_exited', message: `its main process ${how}` }
     await this.stop(afterMainGraceMs, 'main_exited')
   }
 
-  #kill(id: string, signal: number): void {
-    const entry = this.#relay.executions.get(id)
-    if (entry === undefined) throw new Error(`there is no execution ${id}`)
-    entry.kill(signal, signalTargets.group)
+  #watch(): RunPolicies {
+    const { policy } = this.#launch
+    return new RunPolicies(policy, {
+      isBusy: () => this.#phase !== 'running' || this.relay.executions.all.some(isWork),
+      stop: cause => void this.stop(policyGraceMs, cause),
+      check: policy.health === undefined ? undefined : healthCheck(policy.health, this.relay, this.agent),
+      onHealth: (health, isNews) => {
+        this.#records.health(health)
+        if (isNews) this.#records.event('health', { status: health.status, failures: health.failures })
+      },
+    })
   }
 
-  /** The starter is gone: nobody is left who would attach first. */
-  startMain(): void {
-    this.#main?.start()
+  #observer(): RelayObserver {
+    return {
+      refusal: () => this.#refusal(),
+      onAttach: id => {
+        if (id === mainId) this.#main?.start()
+      },
+      onStarted: ({ id, command, pid = 0 }) =>
+        this.#records.event('exec_started', { execution: id, command: command.join(' ').slice(0, 256), pid }),
+      onExited: ({ id, exited }) =>
+        this.#records.event('exec_exited', { execution: id, exitCode: exited?.code ?? null }),
+      onTraffic: () => this.#policies?.touch(),
+    }
   }
 
-  #onAgentFrame(frame: Frame): void {
-    this.#relay.fromAgent(frame)
+  #refusal(): Failure | undefined {
+    if (this.#phase === 'running') return undefined
+    return { kind: 'invalid_state', stage: 'shim', errno: 0, message: `the box is ${this.#phase}` }
+  }
+
+  /** Pauses or resumes after whatever was asked for before. */
+  #switch(to: 'paused' | 'running', change: () => Promise<void>): Promise<void> {
+    const task = this.#switching.then(async () => {
+      if (this.#phase === to) return
+      if (this.#phase === 'starting' || this.#phase === 'stopping')
+        throw new Refusal(`the box is ${this.#phase}`)
+      if (this.#policies !== undefined) this.#policies.isPaused = to === 'paused'
+      try {
+        await change()
+      } finally {
+        if (this.#policies !== undefined) this.#policies.isPaused = this.#phase === 'paused'
+      }
+    })
+    this.#switching = task.catch(() => {})
+    return task
   }
 
   #onAgentFailure(error: Error): void {
     if (error instanceof ProtocolError) {
-      this.#cause ??= { cause: 'protocol', message: `the guest broke the protocol: ${error.message}` }
+      this.#ending ??= { cause: 'protocol', message: `the guest broke the protocol: ${error.message}` }
       void this.#vmm.kill()
       this.#broken.reject(error)
     }
@@ -262,7 +350,7 @@ export class BoxRun {
   }
 
   #record(exit: VmmExit): ExitRecord {
-    const { cause, message } = this.#cause ?? this.#unasked(exit)
+    const { cause, message } = this.#ending ?? this.#unasked(exit)
     return {
       cause,
       message,
@@ -275,16 +363,16 @@ export class BoxRun {
     }
   }
 
-  #unasked(exit: VmmExit): { cause: ExitCause; message: string } {
+  #unasked(exit: VmmExit): Ending {
     if (exit.code !== 0) return { cause: 'vm_died', message: describeExit(exit) }
     if (this.#guestReset) return { cause: 'vm_died', message: "the guest's kernel restarted the machine" }
     return { cause: 'guest_shutdown', message: 'the guest powered off' }
   }
+}
 
-  /** Ends the box because its owner is gone. */
-  orphan(): Promise<void> {
-    return this.stop(this.#isReady ? orphanGraceMs : 0, 'orphaned')
-  }
+/** Whether an execution is a reason for its box not to be idle. */
+function isWork(entry: ExecutionEntry): boolean {
+  return !entry.isDone && !entry.isHidden && entry.id !== mainId
 }
 
 class VmDied extends Error {}

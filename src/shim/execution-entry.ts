@@ -15,6 +15,8 @@ export type EntryOptions = {
   readonly isTerminal: boolean
   /** It runs on without a client. */
   readonly detach: boolean
+  /** The shim's own: no list shows it and no event tells of it. */
+  readonly isHidden?: boolean | undefined
   toAgent(frame: Buffer): void
   /** Sees all output, also what a client reads. */
   readonly onOutput?: ((type: number, bytes: Buffer) => void) | undefined
@@ -27,6 +29,8 @@ export class ExecutionEntry {
   readonly id: string
   readonly agentStream: number
   readonly isTerminal: boolean
+  readonly isHidden: boolean
+  readonly command: readonly string[]
   isDetached: boolean
   client: ClientLink | undefined
   clientStream = 0
@@ -48,6 +52,8 @@ export class ExecutionEntry {
     this.id = options.id
     this.agentStream = options.agentStream
     this.isTerminal = options.isTerminal
+    this.isHidden = options.isHidden ?? false
+    this.command = options.command
     this.isDetached = options.detach
     this.#stdin = new InputChannel(options.agentStream, options.toAgent)
     this.#stdout = this.#output(frameTypes.stdout, channels.stdout)
@@ -78,7 +84,7 @@ export class ExecutionEntry {
   describe(): CborMap {
     return {
       id: this.id,
-      command: this.#options.command,
+      command: this.command,
       pid: this.pid ?? null,
       startedAtMs: this.#startedAtMs,
       attached: this.client !== undefined,

@@ -10,6 +10,10 @@ export const exitCauses = [
   'killed',
   /** The process that started the box went away. */
   'orphaned',
+  /** Nothing happened in the box for as long as its policy allows. */
+  'idle',
+  /** The box ran as long as its policy allows. */
+  'max_duration',
   /** The main process ended: see `main`. */
   'main_exited',
   /** The main process could not be run: see `mainFailure`. */
@@ -27,6 +31,19 @@ export const exitCauses = [
 ] as const
 
 export type ExitCause = (typeof exitCauses)[number]
+
+const wanted: ReadonlySet<ExitCause> = new Set(['stopped', 'killed', 'orphaned', 'idle', 'max_duration'])
+const orderly: ReadonlySet<ExitCause> = new Set([...wanted, 'guest_shutdown', 'main_exited'])
+
+/** Whether a run ended as somebody outside the box or one of its policies wanted it to. */
+export function isWanted(cause: ExitCause): boolean {
+  return wanted.has(cause)
+}
+
+/** Whether a run ended without a failure of the machine. */
+export function isOrderly(cause: ExitCause): boolean {
+  return orderly.has(cause)
+}
 
 /** How a run of a box ended, as the shim saw it. Its absence says that the shim was killed. */
 export type ExitRecord = {

@@ -1,11 +1,13 @@
 /**
- * The process that owns one box: `main.ts LOG`. Descriptor 3 is a socket to its starter: from it comes one line of JSON, the launch;
- * into it go lines for each step; its hang-up before the launch ends this process, and after it an attached box.
+ * The process that owns one box: `main.ts LOG`. Descriptor 3 is a socket to its starter: from it come two lines, the launch as JSON and,
+ * when the starter has recorded that the box runs, `noted`; into it go lines of JSON for each step. Its hang-up before the launch ends this
+ * process, and after it an attached box.
  */
 import { renameSync, rmSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
 import { writeFileAtomic } from '../state/atomic-file.ts'
+import { faultPoint } from '../state/fault-point.ts'
 import { identify } from '../state/process-identity.ts'
 import { failureRecord, writeExitRecord } from './exit-file.ts'
 import { type Launch, shimFiles } from './launch.ts'
@@ -15,6 +17,7 @@ import { spawnRestored } from './restore.ts'
 const [log = ''] = process.argv.slice(2)
 const starter = new Socket({ fd: 3, readable: true, writable: true })
 starter.on('error', () => {})
+const noted = Promise.withResolvers<boolean>()
 let directory: string | undefined
 
 process.umask(0o077)
@@ -29,9 +32,15 @@ function receiveLaunch(): Promise<Launch | undefined> {
     let text = ''
     starter.on('data', chunk => {
       text += chunk
-      if (text.endsWith('\n')) resolve(JSON.parse(text))
+      const end = text.indexOf('\n')
+      if (end < 0) return
+      resolve(JSON.parse(text.slice(0, end)))
+      if (text.indexOf('\n', end + 1) > 0) noted.resolve(true)
     })
-    starter.on('close', () => resolve(undefined))
+    starter.on('close', () => {
+      noted.resolve(false)
+      resolve(undefined)
+    })
   })
 }
 
@@ -40,29 +49,36 @@ async function run(launch: Launch): Promise<void> {
   process.title = `coffer-shim ${launch.boxId} ${directory}`
   renameSync(log, join(directory, shimFiles.log))
   rmSync(join(directory, shimFiles.exit), { force: true })
+  faultPoint('shim: before its pid file')
   writeFileAtomic(
     join(directory, shimFiles.pid),
     JSON.stringify({ ...identify(process.pid), boxId: launch.boxId }),
   )
+  faultPoint('shim: after its pid file')
   // QEMU needs a while to come up; the rest of this program is loaded meanwhile.
   const vmm = await spawnRestored(launch)
-  const { BoxRun } = await import('./box-run.ts')
-  const box = await BoxRun.begin(launch, directory, vmm)
+  faultPoint('shim: VMM spawned')
+  const { Supervisor } = await import('./supervisor.ts')
+  const box = await Supervisor.begin(launch, vmm, noted.promise)
   const hangUp = (): void => {
-    if (!launch.detach || !box.isReady) void box.orphan()
-    else box.startMain()
+    if (!launch.detach || !box.isReady) box.end('orphaned')
+    else void box.leftAlone()
   }
   if (starter.destroyed) hangUp()
   starter.on('close', hangUp)
-  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => void box.orphan())
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => box.end('stopped'))
   report({ state: 'listening' })
+  faultPoint('shim: listening')
   try {
-    report({ state: 'ready', timings: await box.ready() })
+    const timings = await box.ready()
+    faultPoint('shim: ready')
+    report({ state: 'ready', timings })
   } catch {
     // `ready` has written the exit record, which tells the starter all there is.
     return leave(directory, 1)
   }
-  await box.finish()
+  await box.follow()
+  faultPoint('shim: end recorded')
   leave(directory, 0)
 }
 

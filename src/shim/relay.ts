@@ -9,8 +9,23 @@ import { ClientLink } from './client-link.ts'
 import type { ExecutionEntry } from './execution-entry.ts'
 import { Executions } from './executions.ts'
 
+/** A request that the state of the box does not allow. */
+export class Refusal extends Error {}
+
 /** Carries out a client's request; what it returns is the answer. */
 export type RequestHandler = (parameters: CborMap) => Promise<CborMap>
+
+/** Who decides about executions, and hears of them. */
+export type RelayObserver = {
+  /** Why none can be begun now, if none can. */
+  refusal(): Failure | undefined
+  /** A client has attached to the execution `id`. */
+  onAttach(id: string): void
+  onStarted(entry: ExecutionEntry): void
+  onExited(entry: ExecutionEntry): void
+  /** Something passed between an execution and a client, or was written by one. */
+  onTraffic(): void
+}
 
 type Client = { readonly streams: Map<number, ExecutionEntry>; isGreeted: boolean }
 
@@ -21,14 +36,14 @@ export class Relay {
   readonly #hello: Hello
   readonly #handle: RequestHandler
   readonly #clients = new Map<ClientLink, Client>()
-  readonly #onAttach: (id: string) => void
+  readonly #observer: RelayObserver
   #isOpen = false
 
-  constructor(agent: AgentLink, hello: Hello, handle: RequestHandler, onAttach: (id: string) => void) {
+  constructor(agent: AgentLink, hello: Hello, handle: RequestHandler, observer: RelayObserver) {
     this.#agent = agent
     this.#hello = hello
     this.#handle = handle
-    this.#onAttach = onAttach
+    this.#observer = observer
   }
 
   /** A new connection. Its frames wait until `open`. */
@@ -71,12 +86,15 @@ export class Relay {
     id: string,
     request: ExecRequest,
     onOutput: (type: number, bytes: Buffer) => void,
+    isHidden = false,
   ): { entry: ExecutionEntry; start(): void } {
     const entry = this.executions.open({
       id,
       command: request.argv,
       isTerminal: request.tty !== undefined,
-      detach: true,
+      // A hidden one is nobody's to ask about when it has ended.
+      detach: !isHidden,
+      isHidden,
       toAgent: frame => this.#toAgent(frame),
       onOutput,
     })
@@ -91,13 +109,21 @@ export class Relay {
     const entry = this.executions.ofAgent(frame.stream)
     if (entry === undefined) throw new ProtocolError(`a frame on stream ${frame.stream}, which nobody opened`)
     entry.fromAgent(frame)
+    if (!entry.isHidden) this.#observe(entry, frame.type)
     this.#settle(entry)
+  }
+
+  #observe(entry: ExecutionEntry, type: number): void {
+    if (type === frameTypes.started) this.#observer.onStarted(entry)
+    else if (type === frameTypes.exited) this.#observer.onExited(entry)
+    else if (type === frameTypes.stdout || type === frameTypes.stderr) this.#observer.onTraffic()
   }
 
   #fromClient(link: ClientLink, frame: Frame): void {
     const client = this.#clients.get(link)
     if (client === undefined) return
     if (!client.isGreeted) return this.#greet(client, frame)
+    if (frame.type !== frameTypes.request) this.#observer.onTraffic()
     switch (frame.type) {
       case frameTypes.exec:
         return this.#execute(link, client, frame)
@@ -120,7 +146,7 @@ export class Relay {
     checkFree(client, frame)
     const request = parseMap(frame.payload)
     const id = text(request, 'id')
-    const problem = this.#problemWith(id)
+    const problem = this.#observer.refusal() ?? this.#problemWith(id)
     if (problem !== undefined) return link.send(failed(frame.stream, problem))
     const entry = this.executions.open({
       id,
@@ -155,7 +181,7 @@ export class Relay {
       )
     client.streams.set(frame.stream, entry)
     entry.attach(link, frame.stream)
-    this.#onAttach(id)
+    this.#observer.onAttach(id)
     this.#settle(entry)
   }
 
@@ -229,5 +255,6 @@ function failure(kind: Failure['kind'], errno: number, message: string): Failure
 }
 
 function failureOf(error: unknown): Failure {
-  return failure('other', 0, error instanceof Error ? error.message : String(error))
+  const message = error instanceof Error ? error.message : String(error)
+  return failure(error instanceof Refusal ? 'invalid_state' : 'other', 0, message)
 }

@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CofferError } from '../errors.ts'
@@ -40,6 +41,11 @@ export function tryLock(path: string): Lock | undefined {
     )
   }
   return { path, [Symbol.dispose]: () => database.close() }
+}
+
+/** Removes a lock whose thing is gone for good. */
+export function removeLock(path: string): void {
+  for (const suffix of ['', '-journal', '-wal', '-shm']) rmSync(`${path}${suffix}`, { force: true })
 }
 
 function openLockFile(path: string): DatabaseSync {

@@ -14,4 +14,14 @@ export const migrations: readonly string[] = [
      reason TEXT
    ) STRICT;
    CREATE INDEX box_created ON box (created_at_ms DESC);`,
+  `ALTER TABLE box ADD COLUMN health TEXT;
+   ALTER TABLE box ADD COLUMN restart TEXT;
+   CREATE TABLE event (
+     cursor INTEGER PRIMARY KEY AUTOINCREMENT,
+     at_ms INTEGER NOT NULL,
+     box_id TEXT NOT NULL,
+     box_name TEXT,
+     type TEXT NOT NULL,
+     details TEXT NOT NULL
+   ) STRICT;`,
 ]

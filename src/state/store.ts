@@ -1,6 +1,7 @@
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
 import { CofferError } from '../errors.ts'
-import { migrations } from './migrations.ts'
+import { type BoxStatus, parseStatus, transitionEvent } from './box-status.ts'
+import { Database, integerOf, isUniqueViolation, type Row, textOf } from './database.ts'
+import { type EventDetails, EventLog, type EventType } from './events.ts'
 
 /** A box as the database holds it. The database is a cache of what lives: the pid file is the truth. */
 export type BoxRow = {
@@ -9,53 +10,60 @@ export type BoxRow = {
   readonly createdAtMs: number
   /** JSON, parsed at the edge by `runtime/box-config.ts`. */
   readonly config: string
-  readonly status: string
+  readonly status: BoxStatus
   readonly startedAtMs: number | undefined
   readonly stoppedAtMs: number | undefined
   readonly reason: string | undefined
+  /** JSON of the shim's `HealthRecord` and `RestartRecord`. */
+  readonly health?: string | undefined
+  readonly restart?: string | undefined
 }
 
-export type BoxState = Pick<BoxRow, 'status' | 'startedAtMs' | 'stoppedAtMs' | 'reason'>
+/** A change of a box's status. Times not named stay as they are. */
+export type Transition = {
+  readonly to: BoxStatus
+  /** Only if the status is one of these. Default: any but `to`. */
+  readonly from?: readonly BoxStatus[]
+  readonly startedAtMs?: number
+  readonly stoppedAtMs?: number
+  /** Undefined: none. */
+  readonly reason?: string | undefined
+  readonly details?: EventDetails
+}
 
-const busyTimeoutMs = 10_000
-
-/** The records of one home: SQLite in WAL mode, so that several processes read and write at the same time. */
+/** The records of one home. */
 export class Store implements Disposable {
-  readonly #database: DatabaseSync
-  readonly #path: string
-  readonly #statements = new Map<string, StatementSync>()
+  readonly events: EventLog
+  readonly #database: Database
 
   constructor(path: string) {
-    this.#path = path
-    this.#database = this.#guard('open', () => new DatabaseSync(path, { timeout: busyTimeoutMs }))
-    try {
-      this.#guard('migrate', () => migrate(this.#database))
-    } catch (error) {
-      this.#database.close()
-      throw error
-    }
+    this.#database = new Database(path)
+    this.events = new EventLog(this.#database)
   }
 
   /** Throws `already_exists` when the name is taken. */
   insertBox(row: BoxRow): void {
     try {
-      this.#run(
-        'insert',
-        `INSERT INTO box (id, name, created_at_ms, config, status, started_at_ms, stopped_at_ms, reason)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-        [
-          row.id,
-          row.name ?? null,
-          row.createdAtMs,
-          row.config,
-          row.status,
-          row.startedAtMs ?? null,
-          row.stoppedAtMs ?? null,
-          row.reason ?? null,
-        ],
-      )
+      this.#database.transaction('create a box', () => {
+        this.#database.run(
+          'insert',
+          `INSERT INTO box (id, name, created_at_ms, config, status, started_at_ms, stopped_at_ms, reason)
+           VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+          [
+            row.id,
+            row.name ?? null,
+            row.createdAtMs,
+            row.config,
+            row.status,
+            row.startedAtMs ?? null,
+            row.stoppedAtMs ?? null,
+            row.reason ?? null,
+          ],
+        )
+        this.addEvent(row, 'created')
+      })
     } catch (error) {
-      if (!(error instanceof CofferError) || !isUniqueViolation(error.cause)) throw error
+      if (!isUniqueViolation(error)) throw error
       throw new CofferError('already_exists', `cannot create box ${row.name}: the name is taken`, {
         hint: `Choose another name, or remove the box that has it (coffer rm ${row.name}).`,
         details: { name: row.name },
@@ -65,121 +73,87 @@ export class Store implements Disposable {
 
   /** By id first, then by name. */
   findBox(idOrName: string): BoxRow | undefined {
-    const rows = this.#all(
+    const [row] = this.#database.all(
       'find',
       'SELECT * FROM box WHERE id = ?1 OR name = ?1 ORDER BY id = ?1 DESC LIMIT 1',
       [idOrName],
     )
-    return rows[0] === undefined ? undefined : rowOf(rows[0])
+    return row === undefined ? undefined : rowOf(row)
   }
 
   /** Newest first. */
   listBoxes(): BoxRow[] {
-    return this.#all('list', 'SELECT * FROM box ORDER BY created_at_ms DESC, rowid DESC', []).map(rowOf)
+    return this.#database.all('list', 'SELECT * FROM box ORDER BY created_at_ms DESC, rowid DESC').map(rowOf)
   }
 
-  /** False when there is no such box any more. */
-  updateState(id: string, state: BoxState): boolean {
-    return this.#run(
-      'update',
-      'UPDATE box SET status = ?, started_at_ms = ?, stopped_at_ms = ?, reason = ? WHERE id = ?',
-      [state.status, state.startedAtMs ?? null, state.stoppedAtMs ?? null, state.reason ?? null, id],
-    )
+  /**
+   * Carries out a change of status and tells of it. False when the box is gone or has none of the statuses `from`: of several processes that
+   * see the same thing happen, one tells. Throws `invalid_state` for a change that does not exist.
+   */
+  transition(id: string, change: Transition): boolean {
+    return this.#database.transaction('change the status', () => {
+      const row = this.findBox(id)
+      if (row === undefined) return false
+      if (!(change.from?.includes(row.status) ?? row.status !== change.to)) return false
+      const event = transitionEvent(row.name ?? id, row.status, change.to)
+      this.#database.run(
+        'update',
+        'UPDATE box SET status = ?, started_at_ms = ?, stopped_at_ms = ?, reason = ? WHERE id = ?',
+        [
+          change.to,
+          change.startedAtMs ?? row.startedAtMs ?? null,
+          change.stoppedAtMs ?? row.stoppedAtMs ?? null,
+          change.reason ?? null,
+          id,
+        ],
+      )
+      this.addEvent(row, event, change.details)
+      return true
+    })
+  }
+
+  setHealth(id: string, health: string | undefined): void {
+    this.#database.run('record health', 'UPDATE box SET health = ? WHERE id = ?', [health ?? null, id])
+  }
+
+  setRestart(id: string, restart: string | undefined): void {
+    this.#database.run('record restarts', 'UPDATE box SET restart = ? WHERE id = ?', [restart ?? null, id])
+  }
+
+  addEvent(box: Pick<BoxRow, 'id' | 'name'>, type: EventType, details: EventDetails = {}): void {
+    this.events.add({ atMs: Date.now(), boxId: box.id, boxName: box.name, type, details })
   }
 
   deleteBox(id: string): boolean {
-    return this.#run('delete', 'DELETE FROM box WHERE id = ?', [id])
+    return this.#database.transaction('remove a box', () => {
+      const row = this.findBox(id)
+      const isDeleted = this.#database.run('delete', 'DELETE FROM box WHERE id = ?', [id])
+      if (row !== undefined && isDeleted) this.addEvent(row, 'removed')
+      return isDeleted
+    })
+  }
+
+  /** Several changes at once, or none of them. */
+  transaction(work: () => void): void {
+    this.#database.transaction('write', work)
   }
 
   [Symbol.dispose](): void {
-    if (this.#database.isOpen) this.#database.close()
-  }
-
-  #run(step: string, sql: string, values: SQLInputValue[]): boolean {
-    return this.#guard(step, () => this.#prepare(sql).run(...values).changes > 0)
-  }
-
-  #all(step: string, sql: string, values: SQLInputValue[]): Record<string, unknown>[] {
-    return this.#guard(step, () => this.#prepare(sql).all(...values))
-  }
-
-  #prepare(sql: string): StatementSync {
-    let statement = this.#statements.get(sql)
-    if (statement === undefined) {
-      statement = this.#database.prepare(sql)
-      this.#statements.set(sql, statement)
-    }
-    return statement
-  }
-
-  #guard<T>(step: string, action: () => T): T {
-    try {
-      return action()
-    } catch (error) {
-      if (error instanceof CofferError) throw error
-      throw new CofferError(
-        'database_error',
-        `cannot ${step} in ${this.#path}: ${error instanceof Error ? error.message : error}`,
-        {
-          hint: 'Check that the home is writable and its disk not full (coffer doctor).',
-          cause: error,
-        },
-      )
-    }
+    this.#database[Symbol.dispose]()
   }
 }
 
-function migrate(database: DatabaseSync): void {
-  database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON')
-  if (schemaVersion(database) === migrations.length) return
-  database.exec('BEGIN IMMEDIATE')
-  try {
-    // Read again under the lock: another process may have migrated meanwhile.
-    const version = schemaVersion(database)
-    if (version > migrations.length)
-      throw new CofferError(
-        'database_error',
-        `the database has schema ${version}, this Coffer knows up to ${migrations.length}`,
-        {
-          hint: 'Use the newer Coffer that wrote it, or another home.',
-        },
-      )
-    for (const step of migrations.slice(version)) database.exec(step)
-    database.exec(`PRAGMA user_version = ${migrations.length}`)
-    database.exec('COMMIT')
-  } catch (error) {
-    database.exec('ROLLBACK')
-    throw error
-  }
-}
-
-function schemaVersion(database: DatabaseSync): number {
-  return Number(database.prepare('PRAGMA user_version').get()?.['user_version'] ?? 0)
-}
-
-function isUniqueViolation(error: unknown): boolean {
-  const sqliteConstraint = 19
-  const code = error instanceof Error ? Reflect.get(error, 'errcode') : undefined
-  return typeof code === 'number' && (code & 0xff) === sqliteConstraint
-}
-
-function rowOf(row: Record<string, unknown>): BoxRow {
+function rowOf(row: Row): BoxRow {
   return {
     id: String(row['id']),
-    name: text(row['name']),
+    name: textOf(row['name']),
     createdAtMs: Number(row['created_at_ms']),
     config: String(row['config']),
-    status: String(row['status']),
-    startedAtMs: integer(row['started_at_ms']),
-    stoppedAtMs: integer(row['stopped_at_ms']),
-    reason: text(row['reason']),
+    status: parseStatus(String(row['status'])),
+    startedAtMs: integerOf(row['started_at_ms']),
+    stoppedAtMs: integerOf(row['stopped_at_ms']),
+    reason: textOf(row['reason']),
+    health: textOf(row['health']),
+    restart: textOf(row['restart']),
   }
-}
-
-function text(value: unknown): string | undefined {
-  return value === null || value === undefined ? undefined : String(value)
-}
-
-function integer(value: unknown): number | undefined {
-  return value === null || value === undefined ? undefined : Number(value)
 }

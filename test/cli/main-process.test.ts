@@ -119,7 +119,7 @@ test(
 test('run -it can be left; the box runs on until its shell ends', deadline, async () => {
   const first = startOnTerminal(
     coffer,
-    `$COFFER run -it --name shell --memory 192m; echo "code $?"; read wait`,
+    `$COFFER run -it --keep --name shell --memory 192m; echo "code $?"; read wait`,
   )
   await first.sees(/# /)
   first.type('mark=kept\r')

@@ -26,7 +26,8 @@ test('a record is found by id and name from any runtime of the home, also after 
   assert.equal((await other.get(id)).name, 'kept')
   await home.runtime.shutdown()
   await home.runtime.shutdown()
-  await assert.rejects(home.runtime.list(), error => isCofferError(error, 'stopped'))
+  assert.equal((await home.runtime.list())[0]?.id, id)
+  await assert.rejects(home.runtime.create(smallBox), error => isCofferError(error, 'stopped'))
   assert.equal((await other.list())[0]?.id, id)
 })
 

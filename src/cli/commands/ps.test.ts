@@ -21,6 +21,10 @@ const box: BoxInfo = {
   stoppedAt: undefined,
   pid: 1,
   reason: undefined,
+  health: { status: 'none', failures: 0, lastCheckAt: undefined, lastOutput: undefined },
+  restart: { policy: 'no', count: 0, cause: undefined, lastAt: undefined, nextAt: undefined },
+  idleTimeoutMs: undefined,
+  maxDurationMs: undefined,
   directory: '/home',
 }
 

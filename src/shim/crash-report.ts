@@ -2,8 +2,8 @@ import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
 import { constants } from 'node:os'
 import { join } from 'node:path'
 import { CofferError } from '../errors.ts'
-import { type ExitRecord, readExitRecord } from '../shim/exit-file.ts'
-import { shimFiles } from '../shim/launch.ts'
+import { type ExitRecord, readExitRecord } from './exit-file.ts'
+import { shimFiles } from './launch.ts'
 
 /** Why a box is not running, in words a user can act on. */
 export type CrashReport = {

@@ -3,9 +3,9 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { scratchDirectory } from '../../test/scratch.ts'
-import { type ExitRecord, writeExitRecord } from '../shim/exit-file.ts'
-import { shimFiles } from '../shim/launch.ts'
 import { crashError, readCrashReport } from './crash-report.ts'
+import { type ExitRecord, writeExitRecord } from './exit-file.ts'
+import { shimFiles } from './launch.ts'
 
 const record: ExitRecord = {
   cause: 'vm_died',

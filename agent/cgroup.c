@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,28 +19,32 @@
 /* Leaves stay with the background processes of ended executions. */
 #define MAX_LEAVES 4096
 #define SPARE_LEAVES 8
+/* Each of them may take some memory that no limit of the box bounds. */
+#define MAX_BUILTINS 4
 /* Leaves looked at again per execution: the cost of one start stays bounded. */
 #define SWEEP_LEAVES 4
 
-static int box_fd = -1, box_events_fd = -1, pids_max_fd = -1;
+static int box_fd = -1, builtin_fd = -1, box_events_fd = -1, pids_max_fd = -1;
 static struct leaf leaves[MAX_LEAVES];
-static unsigned leaf_count;
-static struct leaf *spare, *busy_first, *busy_last;
+static unsigned leaf_count, builtin_count;
+static struct leaf *spare[LEAF_KINDS], *busy_first, *busy_last;
 static struct source memory_events = {.fd = -1}, box_events = {.fd = -1};
 static uint64_t oom_kills;
 
-static bool create_leaf(void)
+static bool create_leaf(enum leaf_kind kind)
 {
-    if (leaf_count == MAX_LEAVES) {
+    if (leaf_count == MAX_LEAVES || (kind == LEAF_BUILTIN && builtin_count == MAX_BUILTINS)) {
         errno = EAGAIN;
         return false;
     }
     char name[16];
+    int parent = kind == LEAF_BOX ? box_fd : builtin_fd;
     snprintf(name, sizeof name, "%u", leaf_count);
-    if (mkdirat(box_fd, name, 0755) < 0 && errno != EEXIST)
+    if (mkdirat(parent, name, 0755) < 0 && errno != EEXIST)
         return false;
     struct leaf *leaf = &leaves[leaf_count];
-    leaf->fd = openat(box_fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    leaf->kind = kind;
+    leaf->fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     leaf->events_fd = leaf->fd < 0 ? -1 : openat(leaf->fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
     if (leaf->events_fd < 0) {
         int saved = errno;
@@ -51,8 +54,10 @@ static bool create_leaf(void)
         return false;
     }
     leaf_count++;
-    leaf->next = spare;
-    spare = leaf;
+    if (kind == LEAF_BUILTIN)
+        builtin_count++;
+    leaf->next = spare[kind];
+    spare[kind] = leaf;
     return true;
 }
 
@@ -99,19 +104,20 @@ void cgroups_open(void)
 {
     if (!write_file_at(AT_FDCWD, CGROUP_MOUNT "/cgroup.subtree_control", "+memory +pids"))
         die("enable cgroup controllers");
-    if (mkdir(CGROUP_BOX, 0755) < 0 || mkdir(CGROUP_INIT, 0755) < 0)
+    if (mkdir(CGROUP_BOX, 0755) < 0 || mkdir(CGROUP_INIT, 0755) < 0 || mkdir(CGROUP_BUILTIN, 0755) < 0)
         die("create cgroups");
+    builtin_fd = open(CGROUP_BUILTIN, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     box_fd = open(CGROUP_BOX, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     box_events_fd = openat(box_fd, "cgroup.events", O_RDONLY | O_CLOEXEC);
     pids_max_fd = openat(box_fd, "pids.max", O_WRONLY | O_CLOEXEC);
     int events_fd = openat(box_fd, "memory.events", O_RDONLY | O_CLOEXEC);
-    if (box_fd < 0 || box_events_fd < 0 || pids_max_fd < 0 || events_fd < 0)
+    if (box_fd < 0 || builtin_fd < 0 || box_events_fd < 0 || pids_max_fd < 0 || events_fd < 0)
         die("open cgroups");
     if (!loop_add(&memory_events, events_fd, EPOLLPRI | EPOLLET, memory_event)
         || !loop_add(&box_events, box_events_fd, EPOLLPRI | EPOLLET, box_event))
         die("epoll_ctl of cgroup events");
     for (unsigned i = 0; i < SPARE_LEAVES; i++)
-        if (!create_leaf())
+        if (!create_leaf(LEAF_BOX))
             die("create a cgroup");
     limit_memory();
 }
@@ -154,13 +160,13 @@ static void sweep(unsigned count)
     }
 }
 
-struct leaf *leaf_take(void)
+struct leaf *leaf_take(enum leaf_kind kind)
 {
     sweep(SWEEP_LEAVES);
-    if (spare == NULL && !create_leaf())
+    if (spare[kind] == NULL && !create_leaf(kind))
         return NULL;
-    struct leaf *leaf = spare;
-    spare = leaf->next;
+    struct leaf *leaf = spare[kind];
+    spare[kind] = leaf->next;
     return leaf;
 }
 
@@ -168,8 +174,8 @@ struct leaf *leaf_take(void)
 void leaf_release(struct leaf *leaf)
 {
     if (leaf_empty(leaf)) {
-        leaf->next = spare;
-        spare = leaf;
+        leaf->next = spare[leaf->kind];
+        spare[leaf->kind] = leaf;
         return;
     }
     leaf->next = NULL;
@@ -223,7 +229,7 @@ uint64_t oom_kills_now(void)
 void box_signal(int number)
 {
     for (unsigned i = 0; i < leaf_count; i++)
-        if (!leaf_empty(&leaves[i]))
+        if (leaves[i].kind == LEAF_BOX && !leaf_empty(&leaves[i]))
             leaf_signal(&leaves[i], number);
 }
 
@@ -232,21 +238,22 @@ void box_kill(void)
     kill_group(box_fd);
 }
 
+void builtins_kill(void)
+{
+    kill_group(builtin_fd);
+}
+
 bool box_empty(void)
 {
     return keyed_value(box_events_fd, "populated ") == 0;
 }
 
-bool box_freeze(bool freeze, int timeout_ms)
+bool box_freeze(bool freeze)
 {
-    struct pollfd change = {.fd = box_events_fd, .events = POLLPRI};
-    if (!write_file_at(box_fd, "cgroup.freeze", freeze ? "1" : "0"))
-        return false;
-    uint64_t deadline = now_us() + (uint64_t)timeout_ms * 1000u;
-    while (keyed_value(box_events_fd, "frozen ") != (freeze ? 1 : 0)) {
-        uint64_t now = now_us();
-        if (now >= deadline || poll(&change, 1, (int)((deadline - now + 999) / 1000)) < 0)
-            return false;
-    }
-    return true;
+    return write_file_at(box_fd, "cgroup.freeze", freeze ? "1" : "0");
+}
+
+bool box_frozen(void)
+{
+    return keyed_value(box_events_fd, "frozen ") == 1;
 }

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -11,14 +12,18 @@
 #include <unistd.h>
 
 #include "capabilities.h"
+#include "diff.h"
 #include "identity.h"
 #include "program.h"
 #include "rlimits.h"
+#include "rootfs.h"
 #include "tty.h"
 
 /* The report pipe once the standard streams are in place, and the first descriptor that nobody needs. */
 #define REPORT_FD 3
 #define FIRST_FREE_FD 4
+/* Overlayfs keeps its notes in attributes that only an administrator may read. */
+#define BUILTIN_CAPABILITIES ((uint64_t)1 << CAP_DAC_READ_SEARCH | (uint64_t)1 << CAP_SYS_ADMIN)
 
 static void report(int fd, const struct child_report *report)
 {
@@ -27,8 +32,9 @@ static void report(int fd, const struct child_report *report)
         _exit(127);
 }
 
-/* The agent's descriptors are gone before anything of the image is looked at: a path may lead to /proc/self/fd. */
-static bool place_descriptors(const struct child_files *files, struct failure *failure)
+/* The agent's descriptors are gone before anything of the image is looked at: a path may lead to /proc/self/fd.
+ * One, unless it is -1, is kept as FIRST_FREE_FD. */
+static bool place_descriptors(const struct child_files *files, int kept, struct failure *failure)
 {
     for (int fd = 0; fd < 3 && files->terminal < 0; fd++)
         if (dup2(files->streams[fd], fd) < 0)
@@ -36,7 +42,9 @@ static bool place_descriptors(const struct child_files *files, struct failure *f
     /* The agent keeps 0 to 2 taken, so none of its pipes was overwritten. One of them may have been REPORT_FD. */
     if (files->report != REPORT_FD && dup3(files->report, REPORT_FD, O_CLOEXEC) < 0)
         return fail(failure, FAILURE_OTHER, "dup3", errno, "cannot place descriptors");
-    if (close_range(FIRST_FREE_FD, ~0u, 0) < 0)
+    if (kept >= 0 && kept != FIRST_FREE_FD && dup3(kept, FIRST_FREE_FD, O_CLOEXEC) < 0)
+        return fail(failure, FAILURE_OTHER, "dup3", errno, "cannot place descriptors");
+    if (close_range(kept < 0 ? FIRST_FREE_FD : FIRST_FREE_FD + 1, ~0u, 0) < 0)
         return fail(failure, FAILURE_OTHER, "close_range", errno, "cannot close descriptors");
     return true;
 }
@@ -84,7 +92,7 @@ static bool prepare(const struct exec_request *request, const struct child_files
     static struct identity identity;
 
     /* 1. The container's view. The pid namespace is already its own: it was born there. */
-    if (!enter_container(files->namespaces, failure) || !place_descriptors(files, failure))
+    if (!enter_container(files->namespaces, failure) || !place_descriptors(files, -1, failure))
         return false;
 
     /* 2. Who it is to be. */
@@ -109,12 +117,48 @@ static bool prepare(const struct exec_request *request, const struct child_files
     return program_run(request, identity.home, failure);
 }
 
+/* The descriptor has moved once the standard streams are in place. */
+static _Noreturn void report_failure(const struct child_files *files, struct child_report *message)
+{
+    message->failed = true;
+    report(fcntl(REPORT_FD, F_GETFD) >= 0 && fcntl(files->report, F_GETFD) < 0 ? REPORT_FD : files->report, message);
+    _exit(127);
+}
+
 void child_main(const struct exec_request *request, const struct child_files *files, uint64_t capabilities)
 {
     struct child_report message = {.failed = false, .pid = getpid()};
     report(files->report, &message);
-    message.failed = !prepare(request, files, capabilities, &message.failure);
-    /* The descriptor has moved once the standard streams are in place. */
-    report(fcntl(REPORT_FD, F_GETFD) >= 0 && fcntl(files->report, F_GETFD) < 0 ? REPORT_FD : files->report, &message);
-    _exit(127);
+    prepare(request, files, capabilities, &message.failure);
+    report_failure(files, &message);
+}
+
+/* It stays in the agent's mount namespace, for its procfs, and is left with the right to read. */
+static bool prepare_builtin(const struct child_files *files, int disk, struct failure *failure)
+{
+    if (!place_descriptors(files, disk, failure))
+        return false;
+    if (setsid() < 0)
+        return fail(failure, FAILURE_OTHER, "setsid", errno, "cannot start a session");
+    return restore_process(failure) && capabilities_keep(BUILTIN_CAPABILITIES, failure);
+}
+
+static int run_diff(void)
+{
+    int upper = openat(FIRST_FREE_FD, UPPER_NAME, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (upper >= 0)
+        return diff_run(upper, STDOUT_FILENO);
+    dprintf(STDERR_FILENO, "diff: the writable layer cannot be opened: %s\n", strerror(errno));
+    return 1;
+}
+
+void child_builtin(enum builtin builtin, const struct child_files *files, int disk)
+{
+    struct child_report message = {.failed = false, .pid = getpid()};
+    report(files->report, &message);
+    if (!prepare_builtin(files, disk, &message.failure))
+        report_failure(files, &message);
+    /* As execve would: it runs. */
+    close(REPORT_FD);
+    _exit(builtin == BUILTIN_DIFF ? run_diff() : 127);
 }

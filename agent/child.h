@@ -21,4 +21,6 @@ struct child_report {
     struct failure failure;
 };
 
+/* For a program of the agent's own: `disk` is all it gets to see of the box. */
+_Noreturn void child_builtin(enum builtin builtin, const struct child_files *files, int disk);
 _Noreturn void child_main(const struct exec_request *request, const struct child_files *files, uint64_t capabilities);

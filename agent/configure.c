@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 #include "capabilities.h"
@@ -59,6 +60,21 @@ static bool write_staged(enum staged_file file, const char *bytes, size_t length
     return true;
 }
 
+/* A random UUID of version 4, as the kernel's own: new at every start, unlike the machine's id. */
+static bool write_boot_id(struct failure *failure)
+{
+    uint8_t id[16];
+    char line[40], *at = line;
+    if (getrandom(id, sizeof id, 0) != sizeof id)
+        return fail(failure, FAILURE_OTHER, "getrandom", errno, "cannot make a boot id");
+    id[6] = (uint8_t)((id[6] & 0x0f) | 0x40);
+    id[8] = (uint8_t)((id[8] & 0x3f) | 0x80);
+    for (unsigned i = 0; i < sizeof id; i++)
+        at += sprintf(at, i == 4 || i == 6 || i == 8 || i == 10 ? "-%02x" : "%02x", id[i]);
+    *at++ = '\n';
+    return write_staged(BOOT_ID, line, (size_t)(at - line), failure);
+}
+
 static bool write_files(const struct configure *configure, struct failure *failure)
 {
     char line[HOSTNAME_BYTES + 1];
@@ -71,10 +87,7 @@ static bool write_files(const struct configure *configure, struct failure *failu
     if (!write_staged(HOSTNAME, line, (size_t)length, failure))
         return false;
     length = snprintf(line, sizeof line, "%s\n", id);
-    if (!write_staged(MACHINE_ID, line, (size_t)length, failure))
-        return false;
-    length = snprintf(line, sizeof line, "%.8s-%.4s-%.4s-%.4s-%.12s\n", id, id + 8, id + 12, id + 16, id + 20);
-    return write_staged(BOOT_ID, line, (size_t)length, failure);
+    return write_staged(MACHINE_ID, line, (size_t)length, failure) && write_boot_id(failure);
 }
 
 static bool apply(struct configure *configure, uint64_t *mounted_us, struct failure *failure)
@@ -91,7 +104,10 @@ static bool apply(struct configure *configure, uint64_t *mounted_us, struct fail
         return false;
 
     /* 3. Its file systems. */
-    if (!container_start(configure->hostname.at, mounted_us, failure))
+    struct container_box box = {.hostname = configure->hostname.at,
+                                .directories = configure->directories,
+                                .directories_length = configure->directories_length};
+    if (!container_start(&box, mounted_us, failure))
         return false;
 
     /* 4. Children inherit the bounding set. The agent itself never calls execve, so it loses nothing. */

@@ -35,6 +35,7 @@ void connection_hello(void)
 void connection_lost(void)
 {
     stream_orphan_all();
+    requests_forget();
 }
 
 /* A restored VM cannot tell its new host from the one of the template, so a hello always begins a connection. */

@@ -17,6 +17,8 @@
 #include "virtio.h"
 
 static int init_pidfd = -1, control_fd = -1, disk_fd = -1, terminals_fd = -1, processes_fd = -1;
+/* The agent's own pid namespace. */
+static int own_pids_fd = -1;
 
 /* An answer of init, and the descriptor that comes with it. */
 static bool receive_reply(struct init_reply *reply, int *fd)
@@ -75,15 +77,32 @@ void container_create(void)
     cgroup_exempt(pid);
 
     /* 5. From here on, children of the agent are born in the container's pid namespace. */
-    if (setns(init_pidfd, CLONE_NEWPID) < 0)
+    own_pids_fd = open("/proc/self/ns/pid", O_RDONLY | O_CLOEXEC);
+    if (own_pids_fd < 0 || setns(init_pidfd, CLONE_NEWPID) < 0)
         die("setns");
 }
 
-bool container_start(const char *hostname, uint64_t *mounted_us, struct failure *failure)
+pid_t container_clone_outside(struct clone_args *arguments)
+{
+    if (setns(own_pids_fd, CLONE_NEWPID) < 0)
+        return -1;
+    pid_t pid = sys_clone3(arguments);
+    int error = errno;
+    /* A command born outside the container would be the end of it. */
+    if (pid != 0 && setns(init_pidfd, CLONE_NEWPID) < 0)
+        die("setns");
+    errno = error;
+    return pid;
+}
+
+bool container_start(const struct container_box *box, uint64_t *mounted_us, struct failure *failure)
 {
     struct init_reply reply;
-    size_t length = strlen(hostname);
-    if (send(control_fd, hostname, length, MSG_NOSIGNAL) != (ssize_t)length || !receive_reply(&reply, &disk_fd))
+    size_t named = strlen(box->hostname) + 1, length = named + box->directories_length;
+    struct iovec parts[] = {{.iov_base = (void *)(uintptr_t)box->hostname, .iov_len = named},
+                            {.iov_base = (void *)(uintptr_t)box->directories, .iov_len = box->directories_length}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = LENGTH(parts)};
+    if (sendmsg(control_fd, &message, MSG_NOSIGNAL) != (ssize_t)length || !receive_reply(&reply, &disk_fd))
         return fail(failure, FAILURE_OTHER, "init", errno, "the container's init is gone");
     close(control_fd);
     control_fd = -1;

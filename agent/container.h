@@ -3,13 +3,26 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "failure.h"
+
+struct clone_args;
+
+/* What init needs to know of a box. */
+struct container_box {
+    const char *hostname;
+    /* See directories.h. */
+    const char *directories;
+    size_t directories_length;
+};
 
 /* While the template boots: makes the namespaces and leaves their init waiting. */
 void container_create(void);
 /* Gives it its root file system. Returns when user processes may start. */
-bool container_start(const char *hostname, uint64_t *mounted_us, struct failure *failure);
+bool container_start(const struct container_box *box, uint64_t *mounted_us, struct failure *failure);
+/* clone3 of a child that the container neither sees nor reaches: in the agent's own pid namespace. */
+pid_t container_clone_outside(struct clone_args *arguments);
 /* Namespaces of the container, for setns. */
 int container_namespaces(void);
 /* A directory of the writable layer's file system, -1 before the start. */

@@ -43,7 +43,11 @@ static bool check(const struct exec_request *request, struct failure *failure)
         return fail(failure, FAILURE_BAD_ARGUMENT, "exec", E2BIG, "arguments and environment are too long");
     if (request->has_nul)
         return fail(failure, FAILURE_BAD_ARGUMENT, "exec", EINVAL, "a text contains a NUL");
-    if (request->argv[0] == NULL)
+    if (request->builtin == BUILTIN_UNKNOWN)
+        return fail(failure, FAILURE_BAD_ARGUMENT, "exec", ENOSYS, "the agent has no such program");
+    if (request->builtin != BUILTIN_NONE && request->tty)
+        return fail(failure, FAILURE_BAD_ARGUMENT, "exec", EINVAL, "programs of the agent take no terminal");
+    if (request->builtin == BUILTIN_NONE && request->argv[0] == NULL)
         return fail(failure, FAILURE_BAD_ARGUMENT, "exec", EINVAL, "there is no command");
     return true;
 }
@@ -121,7 +125,10 @@ static bool clone_child(struct stream *stream, const struct exec_request *reques
     };
     stream->oom_kills = oom_kills_seen();
     stream->started_us = now_us();
-    stream->pid = sys_clone3(&arguments);
+    bool builtin = request->builtin != BUILTIN_NONE;
+    stream->pid = builtin ? container_clone_outside(&arguments) : sys_clone3(&arguments);
+    if (stream->pid == 0 && builtin)
+        child_builtin(request->builtin, files, container_disk());
     if (stream->pid == 0)
         child_main(request, files, container_capabilities);
     if (stream->pid < 0) {
@@ -141,9 +148,11 @@ static bool spawn(struct stream *stream, const struct exec_request *request, str
                   struct failure *failure)
 {
     /* 1. A group of its own, so that everything it starts can be found and killed. */
-    stream->leaf = leaf_take();
+    stream->leaf = leaf_take(request->builtin == BUILTIN_NONE ? LEAF_BOX : LEAF_BUILTIN);
     if (stream->leaf == NULL)
-        return fail(failure, FAILURE_RESOURCE_LIMIT, "cgroup", errno, "too many executions left processes behind");
+        return fail(failure, FAILURE_RESOURCE_LIMIT, "cgroup", errno,
+                    request->builtin == BUILTIN_NONE ? "too many executions left processes behind"
+                                                     : "too many programs of the agent are running");
 
     /* 2. Its streams. */
     bool opened = request->tty ? open_terminal(stream, request, files, failure)

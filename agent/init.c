@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "capabilities.h"
+#include "directories.h"
 #include "rootfs.h"
 #include "stage.h"
 #include "sys.h"
@@ -55,7 +56,8 @@ static _Noreturn void reap(void)
 void init_main(int control, const struct init_devices *devices)
 {
     struct init_reply reply = {.ok = true};
-    char hostname[HOSTNAME_BYTES] = {0};
+    /* The hostname with its NUL, then directories. */
+    static char message[HOSTNAME_BYTES + DIRECTORIES_BYTES];
     int disk = -1;
 
     /* 1. The group it was born in becomes the root of what the container sees; the agent then takes it out of there. */
@@ -67,13 +69,17 @@ void init_main(int control, const struct init_devices *devices)
     stage_container();
     rootfs_prepare();
     reply_to_agent(control, &reply, rootfs_processes());
-    if (recv(control, hostname, sizeof hostname - 1, 0) <= 0)
+    ssize_t length = recv(control, message, sizeof message, 0);
+    if (length <= 0)
         die("the container's init: no configuration");
+    size_t named = strlen(message);
 
     /* 3. The box. */
     reply.ok = rootfs_enter(devices->image, devices->disk, &disk, &reply.mounted_us, &reply.failure);
-    if (reply.ok && sethostname(hostname, strlen(hostname)) < 0)
+    if (reply.ok && sethostname(message, named) < 0)
         reply.ok = fail(&reply.failure, FAILURE_BAD_ARGUMENT, "sethostname", errno, "not a hostname");
+    if (reply.ok)
+        directories_make(message + named + 1, (size_t)length - named - 1);
     reply.ok = reply.ok && give_up_privileges(&reply.failure);
 
     /* 4. Nothing of the agent stays open. Until it is closed, /proc/1 shows it to no one: init is not dumpable. */

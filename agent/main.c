@@ -12,7 +12,8 @@
  *   host ══ port ═ frames ═╪═► connection ─┬─► exec ──► clone3 ──► child: setns, user,   │
  *     ▲                    │               │                       execve                │
  *     │                    │               ├─► input ──► pipe ══► process                │
- *     │                    │               └─► signals, tty, requests, shutdown          │
+ *     │                    │               ├─► signals, tty, requests, shutdown          │
+ *     │                    │               └─► diff, freeze: children of the agent's own │
  *     └══════════ frames ══╪═══ output ◄══ pipe, while the host grants credit            │
  *                          │    reap   ◄── pidfd: exited                                 │
  *                          └─────────────────────────────────────────────────────────────┘
@@ -27,8 +28,10 @@
 #include "configure.h"
 #include "container.h"
 #include "devices.h"
+#include "freeze.h"
 #include "loop.h"
 #include "port.h"
+#include "probe.h"
 #include "shutdown.h"
 #include "sink.h"
 #include "stream.h"
@@ -44,7 +47,7 @@ static int sooner(int a_ms, int b_ms)
 static _Noreturn void serve(void)
 {
     for (;;) {
-        int timeout_ms = sooner(stream_expire(), shutdown_step());
+        int timeout_ms = sooner(sooner(stream_expire(), probes_expire()), sooner(freeze_step(), shutdown_step()));
         loop_wait(port_busy() ? 0 : timeout_ms);
         port_turn();
     }

@@ -36,13 +36,32 @@ static void read_capabilities(struct cbor_in *in, uint64_t *mask)
     }
 }
 
+/* What has no place, or is no absolute path, is left out. */
+static void read_directories(struct cbor_in *in, struct configure *configure)
+{
+    uint32_t items = 0;
+    for (cbor_array(in, &items); items > 0 && !in->bad; items--) {
+        struct text path;
+        if (!cbor_text(in, &path) || path.length == 0 || path.at[0] != '/' || memchr(path.at, 0, path.length) != NULL
+            || path.length >= sizeof configure->directories - configure->directories_length)
+            continue;
+        char *at = configure->directories + configure->directories_length;
+        memcpy(at, path.at, path.length);
+        at[path.length] = '\0';
+        configure->directories_length += path.length + 1;
+    }
+}
+
 bool decode_configure(uint8_t *payload, size_t length, struct configure *configure)
 {
-    enum { TIME, ENTROPY, HOSTNAME, MACHINE_ID, RESOLV_CONF, HOSTS, PIDS_MAX, CAPABILITIES, COUNT };
+    enum { TIME, ENTROPY, HOSTNAME, MACHINE_ID, RESOLV_CONF, HOSTS, PIDS_MAX, CAPABILITIES, DIRECTORIES, COUNT };
     static const char *const keys[COUNT] = {"timeNs", "entropy", "hostname", "machineId", "resolvConf", "hosts",
-                                            "pidsMax", "capabilities"};
+                                            "pidsMax", "capabilities", "directories"};
     struct cbor_in in = {.at = payload, .end = payload + length};
+    /* A host that names no directories wants none. */
+    const uint32_t unneeded = 1u << DIRECTORIES;
     uint32_t pairs = 0, seen = 0;
+    configure->directories_length = 0;
     for (cbor_map(&in, &pairs); pairs > 0 && !in.bad; pairs--) {
         switch (cbor_key(&in, keys, COUNT, &seen)) {
         case TIME:
@@ -69,11 +88,14 @@ bool decode_configure(uint8_t *payload, size_t length, struct configure *configu
         case CAPABILITIES:
             read_capabilities(&in, &configure->capabilities);
             break;
+        case DIRECTORIES:
+            read_directories(&in, configure);
+            break;
         default:
             cbor_skip(&in, 2);
         }
     }
-    return cbor_done(&in) && seen == (1u << COUNT) - 1;
+    return cbor_done(&in) && (seen | unneeded) == (1u << COUNT) - 1;
 }
 
 /* Every vector of a request is cut from one block: requests are decoded one at a time and used before the next. */
@@ -146,10 +168,18 @@ static void read_limits(struct cbor_in *in, struct exec_request *request)
     }
 }
 
+static enum builtin read_builtin(struct cbor_in *in)
+{
+    struct text name = {.at = NULL, .length = 0};
+    cbor_text(in, &name);
+    return !in->bad && text_is(&name, "diff") ? BUILTIN_DIFF : BUILTIN_UNKNOWN;
+}
+
 bool decode_exec(uint8_t *payload, size_t length, struct exec_request *request)
 {
-    enum { ARGV, ENV, STDIN, CWD, USER, TTY, TIMEOUT, RLIMITS, COUNT };
-    static const char *const keys[COUNT] = {"argv", "env", "stdin", "cwd", "user", "tty", "timeoutMs", "rlimits"};
+    enum { ARGV, ENV, STDIN, CWD, USER, TTY, TIMEOUT, RLIMITS, BUILTIN, COUNT };
+    static const char *const keys[COUNT] = {"argv", "env",       "stdin",   "cwd",    "user",
+                                            "tty",  "timeoutMs", "rlimits", "builtin"};
     const uint32_t required = 1u << ARGV | 1u << ENV | 1u << STDIN;
     struct cbor_in in = {.at = payload, .end = payload + length};
     uint32_t pairs = 0, seen = 0;
@@ -184,6 +214,9 @@ bool decode_exec(uint8_t *payload, size_t length, struct exec_request *request)
         case RLIMITS:
             read_limits(&in, request);
             break;
+        case BUILTIN:
+            request->builtin = read_builtin(&in);
+            break;
         default:
             cbor_skip(&in, 2);
         }
@@ -196,6 +229,7 @@ static enum request_method method_of(const struct text *name)
     static const char *const names[] = {
         [METHOD_PING] = "ping",   [METHOD_TOP] = "top",     [METHOD_FREEZE] = "freeze",
         [METHOD_THAW] = "thaw",   [METHOD_CLOCK] = "clock", [METHOD_SHUTDOWN] = "shutdown",
+        [METHOD_PROBE_PORT] = "probePort",
     };
     for (unsigned i = METHOD_PING; i < LENGTH(names); i++)
         if (text_is(name, names[i]))
@@ -205,8 +239,8 @@ static enum request_method method_of(const struct text *name)
 
 bool decode_request(uint8_t *payload, size_t length, struct request *request)
 {
-    enum { METHOD, TIME, GRACE, COUNT };
-    static const char *const keys[COUNT] = {"method", "timeNs", "graceMs"};
+    enum { METHOD, TIME, GRACE, PORT, TIMEOUT, COUNT };
+    static const char *const keys[COUNT] = {"method", "timeNs", "graceMs", "port", "timeoutMs"};
     struct cbor_in in = {.at = payload, .end = payload + length};
     struct text name = {.at = NULL, .length = 0};
     uint32_t pairs = 0, seen = 0;
@@ -221,6 +255,12 @@ bool decode_request(uint8_t *payload, size_t length, struct request *request)
             break;
         case GRACE:
             cbor_unsigned(&in, MAX_DURATION_MS, &request->grace_ms);
+            break;
+        case PORT:
+            cbor_unsigned(&in, UINT32_MAX, &request->port);
+            break;
+        case TIMEOUT:
+            request->has_timeout = cbor_unsigned(&in, MAX_DURATION_MS, &request->timeout_ms);
             break;
         default:
             cbor_skip(&in, 2);

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "directories.h"
 #include "cbor.h"
 #include "failure.h"
 #include "protocol.h"
@@ -21,10 +22,21 @@ struct configure {
     struct text hosts;
     uint64_t pids_max;
     uint64_t capabilities;
+    /* Absolute paths, each with its NUL. */
+    char directories[DIRECTORIES_BYTES];
+    size_t directories_length;
+};
+
+/* Programs that are part of the agent. */
+enum builtin {
+    BUILTIN_NONE,
+    BUILTIN_UNKNOWN,
+    BUILTIN_DIFF,
 };
 
 /* All pointers lead into the payload, which must outlive the request. */
 struct exec_request {
+    enum builtin builtin;
     char **argv;
     char **env;
     const char *cwd;
@@ -51,12 +63,16 @@ enum request_method {
     METHOD_THAW,
     METHOD_CLOCK,
     METHOD_SHUTDOWN,
+    METHOD_PROBE_PORT,
 };
 
 struct request {
     enum request_method method;
     uint64_t time_ns;
     uint64_t grace_ms;
+    uint64_t port;
+    bool has_timeout;
+    uint64_t timeout_ms;
 };
 
 /* False for a payload that is malformed, lacks a key, or has a value of the wrong type. */

@@ -9,3 +9,5 @@
 void request_run(uint32_t stream, const struct request *request);
 void request_answer_empty(uint32_t stream);
 void request_answer_failure(uint32_t stream, const struct failure *failure);
+/* The host that asked is gone. */
+void requests_forget(void);

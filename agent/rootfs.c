@@ -54,7 +54,7 @@ int rootfs_processes(void)
 /* Directories of overlayfs on a disk that is new, or that a box before this one left. */
 static bool make_layer(int disk, struct failure *failure)
 {
-    static const char *const names[] = {"upper", "work"};
+    static const char *const names[] = {UPPER_NAME, "work"};
     for (unsigned i = 0; i < LENGTH(names); i++)
         if (mkdirat(disk, names[i], 0755) < 0 && errno != EEXIST)
             return fail(failure, FAILURE_OTHER, "mkdir", errno, "cannot make %s on the disk", names[i]);
@@ -72,7 +72,9 @@ static bool mount_layers(const char *image_device, const char *disk_device, int 
         return fail(failure, FAILURE_OTHER, "open disk", errno, "cannot open the disk");
     if (!make_layer(*disk, failure))
         return false;
-    const char *options = "lowerdir=" STAGE_IMAGE ",upperdir=" STAGE_DISK "/upper,workdir=" STAGE_DISK "/work";
+    /* Whatever the kernel's defaults: a layer in which an entry leans on another place could not be exported by itself. */
+    const char *options = "lowerdir=" STAGE_IMAGE ",upperdir=" STAGE_DISK "/" UPPER_NAME ",workdir=" STAGE_DISK "/work,"
+                          "redirect_dir=nofollow,metacopy=off,index=off";
     if (mount("overlay", STAGE_ROOT, "overlay", MS_NOATIME, options) < 0)
         return fail(failure, FAILURE_OTHER, "mount overlay", errno, "cannot join image and disk");
     return true;

@@ -6,6 +6,9 @@
 
 #include "failure.h"
 
+/* The directory of the disk that holds the box's own changes. */
+#define UPPER_NAME "upper"
+
 /* While the template boots: takes hold of the staged trees. */
 void rootfs_prepare(void);
 /* The container's procfs: its processes, under the numbers they have there. */

@@ -2,11 +2,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/fs.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -15,6 +13,7 @@
 #include "cgroup.h"
 #include "container.h"
 #include "exec.h"
+#include "freeze.h"
 #include "port.h"
 #include "requests.h"
 #include "stream.h"
@@ -46,10 +45,9 @@ void shutdown_begin(uint32_t stream, uint64_t grace_ms)
     asker = stream;
     deadline_us = now_us() + grace_ms * 1000u;
     exec_forbid();
-    /* Processes of a frozen box could not end. That it is not frozen is the usual case. */
-    if (container_disk() >= 0 && ioctl(container_disk(), FITHAW, 0) < 0 && errno != EINVAL)
-        console_line("FITHAW: %s", strerror(errno));
-    box_freeze(false, 0);
+    /* Processes of a frozen box could not end. */
+    freeze_abandon();
+    builtins_kill();
     box_signal(SIGTERM);
 }
 

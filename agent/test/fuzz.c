@@ -105,9 +105,11 @@ static const struct {
 } seeds[] = {
     SEED("\0\xa4\x64" "argv\x82\x62ls\x62-l\x63" "env\x81\x63" "A=b\x65stdin\xf5\x67rlimits\x81\x83\x07\x18\x40\x20"),
     SEED("\0\xa4\x64" "argv\x81\x62ls\x63" "env\x80\x65stdin\xf4\x63tty\xa2\x64rows\x18\x18\x64" "cols\x18\x50"),
+    SEED("\0\xa4\x64" "argv\x80\x63" "env\x80\x65stdin\xf4\x67" "builtin\x64" "diff"),
     SEED("\1\xa8\x66timeNs\x1b\x17\x01\x02\x03\x04\x05\x06\x07\x67" "entropy\x44" "abcd\x68hostname\x61h"
          "\x69machineId\x61m\x6aresolvConf\x60\x65hosts\x60\x67pidsMax\x18\x64\x6c" "capabilities\x82\x01\x02"),
     SEED("\2\xa2\x66method\x68shutdown\x67graceMs\x19\x0b\xb8"),
+    SEED("\2\xa3\x66method\x69probePort\x64port\x19\x1f\x90\x69timeoutMs\x18\x64"),
     SEED("\3\xa2\x68protocol\x01\x65" "build\x61x"),
     SEED("\4bob:audio\n......bob:x:1000:1000::/home/bob:/bin/sh\naudio:x:29:alice,bob\nwheel:x:10:root,bob\n"),
     SEED("\5/usr/local/bin:/usr/bin::/bin:"),

@@ -147,15 +147,102 @@ static void requests_are_told_apart(void)
     cbor_put_text(&out, "method");
     cbor_put_text(&out, "clock");
     CHECK(!decode_request(bytes, out.length, &request));
+    out.length = 0;
+    cbor_put_map(&out, 3);
+    cbor_put_text(&out, "method");
+    cbor_put_text(&out, "probePort");
+    cbor_put_text(&out, "port");
+    cbor_put_integer(&out, 8080);
+    cbor_put_text(&out, "timeoutMs");
+    cbor_put_integer(&out, 250);
+    CHECK(decode_request(bytes, out.length, &request));
+    CHECK(request.method == METHOD_PROBE_PORT && request.port == 8080);
+    CHECK(request.has_timeout && request.timeout_ms == 250);
+}
+
+static void programs_of_the_agent_are_known_by_name(void)
+{
+    uint8_t bytes[512];
+    struct exec_request request;
+    const char *const names[] = {"diff", "tree"};
+    const enum builtin found[] = {BUILTIN_DIFF, BUILTIN_UNKNOWN};
+    for (unsigned i = 0; i < 2; i++) {
+        struct cbor_out out = {.bytes = bytes, .capacity = sizeof bytes};
+        put_minimal(&out, 1);
+        cbor_put_text(&out, "builtin");
+        cbor_put_text(&out, names[i]);
+        uint8_t *payload = exact(&out);
+        CHECK(decode_exec(payload, out.length, &request) && request.builtin == found[i]);
+        free(payload);
+    }
+}
+
+static void put_configuration(struct cbor_out *out, uint64_t more)
+{
+    cbor_put_map(out, 8 + more);
+    cbor_put_text(out, "timeNs");
+    cbor_put_integer(out, 1);
+    cbor_put_text(out, "entropy");
+    out->bytes[out->length++] = 0x40;
+    const char *const texts[] = {"hostname", "machineId", "resolvConf", "hosts"};
+    for (unsigned i = 0; i < 4; i++) {
+        cbor_put_text(out, texts[i]);
+        cbor_put_text(out, "x");
+    }
+    cbor_put_text(out, "pidsMax");
+    cbor_put_integer(out, 9);
+    cbor_put_text(out, "capabilities");
+    cbor_put_array(out, 0);
+}
+
+static void directories_are_absolute_and_optional(void)
+{
+    uint8_t bytes[512];
+    static struct configure configure;
+    struct cbor_out out = {.bytes = bytes, .capacity = sizeof bytes};
+    put_configuration(&out, 0);
+    uint8_t *payload = exact(&out);
+    CHECK(decode_configure(payload, out.length, &configure) && configure.directories_length == 0);
+    free(payload);
+    out.length = 0;
+    put_configuration(&out, 1);
+    put_strings(&out, "directories", (const char *const[]){"/a/b", "", "relative", "/c"}, 4);
+    payload = exact(&out);
+    CHECK(decode_configure(payload, out.length, &configure));
+    CHECK(configure.directories_length == 8 && memcmp(configure.directories, "/a/b\0/c", 8) == 0);
+    free(payload);
+}
+
+static void directories_beyond_their_bound_are_left_out(void)
+{
+    enum { LONG = 1000, COUNT = 20 };
+    static uint8_t bytes[LONG * (COUNT + 2)];
+    static struct configure configure;
+    struct cbor_out out = {.bytes = bytes, .capacity = sizeof bytes};
+    char path[LONG];
+    memset(path, '/', sizeof path - 1);
+    path[sizeof path - 1] = '\0';
+    put_configuration(&out, 1);
+    cbor_put_text(&out, "directories");
+    cbor_put_array(&out, COUNT);
+    for (unsigned i = 0; i < COUNT; i++)
+        cbor_put_text(&out, path);
+    uint8_t *payload = exact(&out);
+    CHECK(decode_configure(payload, out.length, &configure));
+    CHECK(configure.directories_length == DIRECTORIES_BYTES / LONG * LONG);
+    free(payload);
 }
 
 int main(void)
 {
+    directories_are_absolute_and_optional();
+    directories_beyond_their_bound_are_left_out();
     an_execution_is_decoded();
     an_incomplete_or_cut_execution_is_refused();
     a_nul_in_a_text_is_noticed();
     null_is_an_absent_option();
     a_vector_without_bounds_is_cut();
     requests_are_told_apart();
+    programs_of_the_agent_are_known_by_name();
     return 0;
 }

@@ -15,7 +15,7 @@ export type Hello = {
 /** The part of the guest's configuration that is known before it runs. */
 export type GuestConfiguration = {
   readonly hostname: string
-  /** 32 hexadecimal digits for /etc/machine-id, and formatted as a UUID for the boot id users see. */
+  /** 32 hexadecimal digits for /etc/machine-id. The boot id that users see is the agent's: a new one at every start. */
   readonly machineId: string
   readonly resolvConf: string
   readonly hosts: string
@@ -23,6 +23,8 @@ export type GuestConfiguration = {
   readonly pidsMax: number
   /** Capability numbers the container keeps. */
   readonly capabilities: readonly number[]
+  /** Absolute paths that are made, as root's, where they are missing. What cannot be made is left. At most 16 KiB in all. */
+  readonly directories?: readonly string[]
 }
 
 /** … and what is added at the last moment. */
@@ -54,6 +56,39 @@ export type ExecRequest = {
   readonly timeoutMs?: number
   /** Resource number, soft, hard; -1n is infinity. */
   readonly rlimits?: readonly (readonly [number, bigint, bigint])[]
+  /**
+   * A program of the agent's own in place of a command: `argv` only names it in lists, and of the options `timeoutMs` alone counts.
+   * It goes on while the box is frozen, and the box neither sees nor reaches it.
+   *
+   * `diff`: standard output is the box's own changes as a layer of an OCI image, an uncompressed PAX archive. Exit code 0 says that it is
+   * all there is; otherwise standard error says what is missing.
+   */
+  readonly builtin?: 'diff'
+}
+
+/** What the host may ask of the agent by a `request` frame: `method`, and these parameters beside it. */
+export type AgentRequests = {
+  ping: { parameters: Record<string, never>; answer: Record<string, never> }
+  /**
+   * Stops the container's processes and makes its disk whole and quiet. Undone by itself after `timeoutMs` (60 s) of the guest's time;
+   * a freeze of a frozen box starts that time anew.
+   */
+  freeze: { parameters: { readonly timeoutMs?: number }; answer: Record<string, never> }
+  thaw: { parameters: Record<string, never>; answer: Thawed }
+  /** The host's CLOCK_REALTIME. After a stop of the VM, before the thaw: processes then never see the old time. */
+  clock: { parameters: { readonly timeNs: bigint }; answer: Record<string, never> }
+  /** `port` 1 to 65535, `timeoutMs` 1 to 3 600 000. */
+  probePort: { parameters: { readonly port: number; readonly timeoutMs: number }; answer: PortProbed }
+}
+
+export type Thawed = {
+  /** The box was frozen from the answer to freeze until now: what was copied meanwhile is whole. */
+  readonly held: boolean
+}
+
+export type PortProbed = {
+  /** Something accepted a TCP connection on 127.0.0.1 or ::1. */
+  readonly open: boolean
 }
 
 /** What the shim takes out of an exec frame; the agent ignores it. */

@@ -1,6 +1,15 @@
 import { CborError, type CborMap, type CborValue, decodeCbor } from './cbor.ts'
 import { ProtocolError } from './frame.ts'
-import type { Configured, Exited, Failure, FailureKind, Hello, Started } from './messages.ts'
+import type {
+  Configured,
+  Exited,
+  Failure,
+  FailureKind,
+  Hello,
+  PortProbed,
+  Started,
+  Thawed,
+} from './messages.ts'
 import { failureKinds, protocolVersion } from './protocol.ts'
 
 /**
@@ -59,6 +68,16 @@ export function parseFailure(payload: Uint8Array): Failure {
     errno: integer(map, 'errno', 0, 4095),
     message: text(map, 'message'),
   }
+}
+
+/** The answer to `thaw`. */
+export function parseThawed(map: CborMap): Thawed {
+  return { held: boolean(map, 'held') }
+}
+
+/** The answer to `probePort`. */
+export function parsePortProbed(map: CborMap): PortProbed {
+  return { open: boolean(map, 'open') }
 }
 
 export function parseCredit(payload: Buffer): number {

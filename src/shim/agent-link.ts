@@ -20,6 +20,9 @@ export function hostTimeNs(): bigint {
   return BigInt(Date.now()) * 1_000_000n
 }
 
+const clockAttempts = 5
+const clockToleranceMs = 25
+
 export type AgentEvents = {
   onFrame(frame: Frame): void
   /** The guest broke the protocol, or its side of the channel is gone. */
@@ -59,6 +62,18 @@ export class AgentLink {
     this.send(encodeFrame(frameTypes.hello, 0, encodeCbor(this.#hello)))
     this.send(encodeFrame(frameTypes.configure, 0, encodeCbor(configure)))
     return this.#configured.promise
+  }
+
+  /**
+   * Sets the guest's clock. What is sent after the call finds it set; resolves when the guest has it within some 25 ms of the host's. The time in a
+   * frame is as old as the guest took to read it, which after a restore on a busy host is long, and only the answer tells.
+   */
+  async setClock(): Promise<void> {
+    for (let attempt = 0; attempt < clockAttempts; attempt++) {
+      const sentAt = performance.now()
+      await this.request('clock', { timeNs: hostTimeNs() })
+      if (performance.now() - sentAt < clockToleranceMs) return
+    }
   }
 
   /** Asks the agent to carry out `method`; resolves with what it says when it did. */

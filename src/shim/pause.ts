@@ -1,5 +1,5 @@
 import type { Qmp } from '../vm/qmp.ts'
-import { type AgentLink, hostTimeNs } from './agent-link.ts'
+import type { AgentLink } from './agent-link.ts'
 import { settlesWithin } from './settles-within.ts'
 
 /** What the guest gets to stop its processes and to write its file systems out. */
@@ -23,6 +23,6 @@ export async function pauseMachine(qmp: Qmp, agent: AgentLink): Promise<void> {
 /** Lets the processors run, sets the guest's clock, which stood still, and thaws what was frozen. */
 export async function resumeMachine(qmp: Qmp, agent: AgentLink): Promise<void> {
   await qmp.execute('cont')
-  await agent.request('clock', { timeNs: hostTimeNs() })
+  await agent.setClock()
   await agent.request('thaw')
 }

@@ -37,6 +37,12 @@ missing_packages() {
     want mkfs.erofs erofs-utils
     want setfattr attr
     want ps procps
+    want docker-registry docker-registry
+    want skopeo skopeo
+    want umoci umoci
+    want debootstrap debootstrap
+    want htpasswd apache2-utils
+    want openssl openssl
     want setpriv util-linux
     want runuser util-linux
     want script bsdutils

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { formatAge } from './age.ts'
+import { formatAge, formatSpan } from './age.ts'
 
 test('an age is told in its largest unit, and never negative', () => {
   const now = new Date('2030-01-10T00:00:00Z')
@@ -16,4 +16,10 @@ test('an age is told in its largest unit, and never negative', () => {
     assert.equal(formatAge(new Date(now.getTime() - Number(seconds) * 1000), now), text)
   }
   assert.equal(formatAge(new Date(now.getTime() + 5000), now), '0 seconds ago')
+})
+
+test('a span is an age without its direction', () => {
+  const from = new Date('2030-01-10T00:00:00Z')
+  assert.equal(formatSpan(from, new Date('2030-01-10T00:03:59Z')), '3 minutes')
+  assert.equal(formatSpan(from, new Date('2030-01-09T00:00:00Z')), '0 seconds')
 })

@@ -1,25 +1,29 @@
-import type { Command } from 'commander'
+import { type Command, InvalidArgumentError } from 'commander'
 import type { BoxOptions } from '../runtime/options.ts'
+import { addPolicyOptions, type PolicyShape, policyOptions } from './policy-options.ts'
 import { parseCount, parseSizeMib } from './size.ts'
 
 /** What a box is made of: the flags that `run` and `create` have in common. */
-export type BoxShape = {
+export type BoxShape = PolicyShape & {
   readonly name?: string
   readonly hostname?: string
   readonly cpus?: number
   readonly memory?: number
   readonly disk?: number
   readonly entrypoint?: string
+  readonly label?: Readonly<Record<string, string>>
 }
 
 export function addBoxOptions(command: Command): Command {
-  return command
+  command
     .option('--name <NAME>', 'name of the box, unique in its home')
     .option('--hostname <NAME>', 'host name inside the box')
     .option('--cpus <COUNT>', 'virtual processors', parseCount)
     .option('--memory <SIZE>', 'memory: 512, 512m, 1g; MiB without a unit', parseSizeMib)
     .option('--disk <SIZE>', 'size of the writable disk; MiB without a unit', parseSizeMib)
     .option('--entrypoint <FILE>', "what CMD is appended to, instead of the image's; '' for nothing")
+    .option('-l, --label <KEY[=VALUE]>', 'a label of the box, for ps --filter; repeatable', collectLabel)
+  return addPolicyOptions(command)
 }
 
 export function boxOptions(shape: BoxShape, image: string | undefined): BoxOptions {
@@ -29,6 +33,8 @@ export function boxOptions(shape: BoxShape, image: string | undefined): BoxOptio
     ...(shape.cpus === undefined ? {} : { cpus: shape.cpus }),
     ...(shape.memory === undefined ? {} : { memoryMib: shape.memory }),
     ...(shape.disk === undefined ? {} : { diskMib: shape.disk }),
+    ...(shape.label === undefined ? {} : { labels: shape.label }),
+    ...policyOptions(shape),
   }
 }
 
@@ -41,4 +47,14 @@ export function mainProcess(
     ...(entrypoint === undefined ? {} : { entrypoint: entrypoint === '' ? [] : [entrypoint] }),
     ...(command.length === 0 ? {} : { command }),
   }
+}
+
+type Labels = Readonly<Record<string, string>>
+
+/** A key alone is a label without a value, as in Docker. */
+export function collectLabel(text: string, labels: Labels = {}): Labels {
+  const equals = text.indexOf('=')
+  const key = equals === -1 ? text : text.slice(0, equals)
+  if (key === '') throw new InvalidArgumentError('Expected KEY or KEY=VALUE.')
+  return { ...labels, [key]: equals === -1 ? '' : text.slice(equals + 1) }
 }

@@ -11,3 +11,14 @@ export function parseDurationMs(text: string): number {
   if (!Number.isSafeInteger(durationMs)) throw new InvalidArgumentError('Expected a shorter duration.')
   return durationMs
 }
+
+// Node's timers take 31 bits.
+const longestMs = 0x7fffffff
+
+/** A duration for a timer: not nothing, and not longer than 24 days. */
+export function parseTimerMs(text: string): number {
+  const durationMs = parseDurationMs(text)
+  if (durationMs < 1 || durationMs > longestMs)
+    throw new InvalidArgumentError('Expected at least 1ms, and at most 596h (24 days).')
+  return durationMs
+}

@@ -3,18 +3,23 @@ import { packageVersion } from '../version.ts'
 import { addAttach } from './commands/attach.ts'
 import { addCreate } from './commands/create.ts'
 import { addDoctor } from './commands/doctor.ts'
+import { addEvents } from './commands/events.ts'
 import { addExec } from './commands/exec.ts'
 import { addExecutions } from './commands/executions.ts'
 import { addInspect } from './commands/inspect.ts'
 import { addKill } from './commands/kill.ts'
 import { addLogs } from './commands/logs.ts'
+import { addPause } from './commands/pause.ts'
+import { addPrune } from './commands/prune.ts'
 import { addPs } from './commands/ps.ts'
+import { addRestart } from './commands/restart.ts'
 import { addRm } from './commands/rm.ts'
 import { addRun } from './commands/run.ts'
 import { addSetup } from './commands/setup.ts'
 import { addStart } from './commands/start.ts'
 import { addStop } from './commands/stop.ts'
 import { addTop } from './commands/top.ts'
+import { addUnpause } from './commands/unpause.ts'
 import { addVersion } from './commands/version.ts'
 import { addWait } from './commands/wait.ts'
 import type { Context } from './context.ts'
@@ -24,15 +29,20 @@ const commands = [
   addCreate,
   addStart,
   addStop,
+  addRestart,
+  addPause,
+  addUnpause,
   addExec,
   addAttach,
   addKill,
   addExecutions,
   addTop,
   addWait,
+  addEvents,
   addPs,
   addInspect,
   addRm,
+  addPrune,
   addLogs,
   addDoctor,
   addSetup,

@@ -7,6 +7,7 @@ import { type BoxShape, boxOptions, mainProcess } from './box-options.ts'
 import { type GlobalOptions, withRuntime } from './context.ts'
 import { readEnvironment } from './environment.ts'
 import { exitCodes } from './exit-codes.ts'
+import { tellPolicyEnd } from './policy-end.ts'
 import { executionOptions, type ProcessOptions, terminalEnvironment } from './process-options.ts'
 import type { SignalRelay } from './signals.ts'
 import { startBox, withProgress, withSignals } from './start-box.ts'
@@ -36,6 +37,11 @@ async function runDetached(
   options: RunOptions,
 ): Promise<number> {
   checkDetached(options)
+  if (options.rm === true && options.restart !== undefined && options.restart !== 'no')
+    throw new UsageError(
+      '--rm and --restart exclude each other',
+      'a box that is removed when it stops is not started again',
+    )
   const isShell = words.length === 0 && options.tty === true && !options.entrypoint
   const shape = {
     ...shared(image, options),
@@ -71,6 +77,8 @@ async function runAttached(
   words: readonly string[],
   options: RunOptions,
 ): Promise<number> {
+  if (options.restart !== undefined && options.restart !== 'no')
+    throw new UsageError('--restart needs -d', 'without it the box ends with the command')
   const tty = options.tty === true
   const { cwd: _cwd, user: _user, env: _env, ...execution } = executionOptions(options)
   const isMain = tty && options.timeout === undefined && options.rlimit === undefined
@@ -119,13 +127,14 @@ async function withBox(
   return withSignals((signals, abort) =>
     withRuntime(options, async runtime => {
       const box = await runtime.create(shape, options.name)
-      let runsOn = false
+      let attached: Attached | undefined
       try {
-        const { exitCode, left } = await use(box, signals, abort)
-        runsOn = left
-        return exitCode
+        attached = await use(box, signals, abort)
+        return attached.exitCode
       } finally {
-        if (!runsOn) await tidy(runtime, box, options.keep === true)
+        if (attached?.left !== true) await tidy(runtime, box, options.keep === true)
+        // An error names the cause itself.
+        if (attached?.left === false) await tellPolicyEnd(runtime, box, options)
       }
     }),
   )

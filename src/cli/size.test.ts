@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseCount, parseSizeMib } from './size.ts'
+import { parseCount, parsePort, parseSizeMib } from './size.ts'
 
 test('a size without a unit is in MiB, and units are binary', () => {
   const sizes = {
@@ -40,4 +40,11 @@ test('a count is a whole number of at least one', () => {
   for (const text of ['', '0', '-1', '1.5', '1e3', '0x10', 'two']) {
     assert.throws(() => parseCount(text), { code: 'commander.invalidArgument' }, text)
   }
+})
+
+test('a port is from 1 to 65535', () => {
+  assert.equal(parsePort('1'), 1)
+  assert.equal(parsePort('65535'), 65_535)
+  for (const text of ['', '0', '65536', '-1', '80a', '0x50', '1e3', '8.5'])
+    assert.throws(() => parsePort(text), { code: 'commander.invalidArgument' }, text)
 })

@@ -14,6 +14,13 @@ export function parseSizeMib(text: string): number {
   return sizeMib
 }
 
+export function parsePort(text: string): number {
+  const port = Number(text)
+  if (!/^\d{1,5}$/.test(text) || port < 1 || port > 0xffff)
+    throw new InvalidArgumentError('Expected a port from 1 to 65535.')
+  return port
+}
+
 /** A count such as that of processors or lines. */
 export function parseCount(text: string): number {
   const count = Number(text)

@@ -15,6 +15,8 @@ const expected: Readonly<Record<string, RegExp>> = {
     /^0 in \/tmp as 1000: exit code 0\n1 in \/etc as 1001: exit code 1\n[\s\S]*15 in \/etc as 1015: exit code 15\n16 commands in \d+ ms\n$/,
   timeout:
     /^timed out: true, ended by SIGKILL\naborted: aborted\ntoo much: resource_exhausted\nlimits: 64 files, 2048 blocks of 512 bytes\n$/,
+  lifecycle:
+    /^starting\nstarted\n(?=[\s\S]*\nlog: listening\n)[\s\S]*\nhealth: healthy\npaused\nresumed\n(?=[\s\S]*\nit ended: the box was stopped\n)[\s\S]*\nstopped\n[\s\S]*removed\n$/,
 }
 
 for (const [name, output] of Object.entries(expected)) {

@@ -1,7 +1,9 @@
 import type { Command } from 'commander'
+import type { BoxOptions } from '../../runtime/options.ts'
 import { addBoxOptions, type BoxShape, boxOptions, mainProcess } from '../box-options.ts'
 import { type Context, type GlobalOptions, withRuntime } from '../context.ts'
 import { readEnvironment } from '../environment.ts'
+import { addExamples } from '../help-examples.ts'
 import { collect } from '../process-options.ts'
 import { splitRun } from '../split-run.ts'
 
@@ -37,24 +39,27 @@ export function addCreate(program: Command, context: Context): void {
       await create(image, words, command.optsWithGlobals<Options>())
       context.exitCode = 0
     })
+  addExamples(
+    command,
+    'coffer create --name web --label project=shop',
+    'coffer create --name db --restart always --health-port 5432 IMAGE -- CMD',
+  )
 }
 
 async function create(image: string | undefined, words: readonly string[], options: Options): Promise<void> {
-  const env = readEnvironment(options.env, options.envFile)
+  // Before a home is made: what is wrong with the command line shows here.
+  const shape: BoxOptions = {
+    ...boxOptions(options, image),
+    ...mainProcess(options, words),
+    ...(options.tty === true ? { tty: true } : {}),
+    env: readEnvironment(options.env, options.envFile),
+    ...(options.workdir === undefined ? {} : { workdir: options.workdir }),
+    ...(options.user === undefined ? {} : { user: options.user }),
+    // This process ends at once, and so does the one that starts the box.
+    detach: true,
+  }
   await withRuntime(options, async runtime => {
-    const box = await runtime.create(
-      {
-        ...boxOptions(options, image),
-        ...mainProcess(options, words),
-        ...(options.tty === true ? { tty: true } : {}),
-        env,
-        ...(options.workdir === undefined ? {} : { workdir: options.workdir }),
-        ...(options.user === undefined ? {} : { user: options.user }),
-        // This process ends at once, and so does the one that starts the box.
-        detach: true,
-      },
-      options.name,
-    )
+    const box = await runtime.create(shape, options.name)
     process.stdout.write(`${box.id}\n`)
   })
 }

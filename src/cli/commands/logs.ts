@@ -1,13 +1,14 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Command, Option } from 'commander'
-import { CofferError, systemErrorCode } from '../../errors.ts'
+import { CofferError } from '../../errors.ts'
 import type { Box } from '../../runtime/box.ts'
 import type { LogOptions } from '../../runtime/options.ts'
 import { printConsole } from '../console-log.ts'
 import { type Context, type GlobalOptions, withRuntime } from '../context.ts'
-import { exitCodeOfSignal, exitCodes } from '../exit-codes.ts'
+import { exitCodes } from '../exit-codes.ts'
 import { LogPrinter } from '../log-printer.ts'
+import { whileRead } from '../reader.ts'
 import { parseSince } from '../since.ts'
 import { parseCount } from '../size.ts'
 import { UsageError } from '../usage-error.ts'
@@ -67,31 +68,18 @@ function checkConsole({ console, follow, since, timestamps, stream }: Options): 
 }
 
 async function printLog(box: Box, { timestamps, stream, follow, lines, since }: Options): Promise<number> {
-  const broken = new AbortController()
-  const onBroken = (error: Error) => broken.abort(error)
-  process.stdout.once('error', onBroken)
-  process.stderr.once('error', onBroken)
-  const printer = new LogPrinter({ timestamps: timestamps === true, broken: broken.signal })
-  const options: LogOptions = {
-    signal: broken.signal,
-    follow: follow === true,
-    ...(lines === undefined ? {} : { lines }),
-    ...(since === undefined ? {} : { since }),
-    ...(stream === undefined ? {} : { streams: [stream] }),
-  }
-  try {
+  return whileRead(async broken => {
+    const printer = new LogPrinter({ timestamps: timestamps === true, broken })
+    const options: LogOptions = {
+      signal: broken,
+      follow: follow === true,
+      ...(lines === undefined ? {} : { lines }),
+      ...(since === undefined ? {} : { since }),
+      ...(stream === undefined ? {} : { streams: [stream] }),
+    }
     for await (const entry of box.logs(options)) {
       await printer.print(entry)
-      if (broken.signal.aborted) break
+      if (broken.aborted) break
     }
-  } catch (error) {
-    if (!broken.signal.aborted) throw error
-  }
-  return broken.signal.aborted ? exitCodeOfBroken(broken.signal.reason) : exitCodes.ok
-}
-
-function exitCodeOfBroken(reason: unknown): number {
-  // The reader went away, as `head` does: the end that a command of this machine would have had.
-  if (systemErrorCode(reason) === 'EPIPE') return exitCodeOfSignal('SIGPIPE')
-  throw reason
+  })
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import { addBoxOptions } from '../box-options.ts'
 import type { Context } from '../context.ts'
+import { addExamples } from '../help-examples.ts'
 import { addProcessOptions } from '../process-options.ts'
 import { type RunOptions, run } from '../run.ts'
 import { splitRun } from '../split-run.ts'
@@ -26,4 +27,10 @@ export function addRun(program: Command, context: Context): void {
       const { image, command: words } = splitRun(context.commandLine, command.args)
       context.exitCode = await run(image, words, command.optsWithGlobals<RunOptions>())
     })
+  addExamples(
+    command,
+    'coffer run -it',
+    'coffer run -- uname -a',
+    'coffer run -d --name web --restart on-failure:3 --health-port 8080 -- httpd -f -p 8080',
+  )
 }

@@ -109,7 +109,8 @@ export async function survey(root: string, viewer: Viewer): Promise<Map<string, 
   return seen
 }
 
-async function readXattrs(root: string): Promise<Map<string, Record<string, string>>> {
+/** Extended attributes below `root` in hexadecimal, by latin1 path and name. */
+export async function readXattrs(root: string): Promise<Map<string, Record<string, string>>> {
   const { stdout } = await run(
     'getfattr',
     ['-R', '-P', '-h', '-d', '-m', '-', '-e', 'hex', '--absolute-names', root],

@@ -70,20 +70,17 @@ function addLink(inode: PlannedInode | undefined, name: string): void {
   )
 }
 
+// Images can have a million inodes: for most of them nothing but this one object is made.
+const noNames: readonly string[] = []
+
 function planInode(node: Node, parent: number): PlannedInode {
   const xattrBytes = xattrsSize(node.xattrs)
   const room = blockBytes - inodeBytes - xattrBytes
-  const names = node.kind === 'directory' ? ['.', '..', ...node.children.keys()].sort() : []
-  return {
-    node,
-    parent,
-    ...planData(node, names, room),
-    xattrBytes,
-    names,
-    links: node.kind === 'directory' ? 2 : 1,
-    firstBlock: node.kind === 'file' ? node.content.firstBlock : 0,
-    position: 0,
-  }
+  const names = node.kind === 'directory' ? ['.', '..', ...node.children.keys()].sort() : noNames
+  const { size, blocks, inlineBytes } = planData(node, names, room)
+  const links = node.kind === 'directory' ? 2 : 1
+  const firstBlock = node.kind === 'file' ? node.content.firstBlock : 0
+  return { node, parent, size, blocks, inlineBytes, xattrBytes, names, links, firstBlock, position: 0 }
 }
 
 function planData(

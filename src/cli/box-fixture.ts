@@ -22,6 +22,8 @@ export const runningBox: BoxInfo = {
   stoppedAt: undefined,
   pid: 1,
   reason: undefined,
+  cause: undefined,
+  exitCode: undefined,
   health: { status: 'none', failures: 0, lastCheckAt: undefined, lastOutput: undefined },
   restart: { policy: 'no', count: 0, cause: undefined, lastAt: undefined, nextAt: undefined },
   idleTimeoutMs: undefined,

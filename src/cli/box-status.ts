@@ -13,7 +13,7 @@ export function describeStatus(box: BoxInfo, now: Date): string {
         .join(' ')
     case 'stopped':
     case 'failed':
-      return [box.status, box.stoppedAt && formatAge(box.stoppedAt, now), note(endOf(box.reason))]
+      return [box.status, box.stoppedAt && formatAge(box.stoppedAt, now), note(endOf(box))]
         .filter(Boolean)
         .join(' ')
     default:
@@ -38,11 +38,8 @@ function healthOf({ health }: BoxInfo): string | undefined {
 }
 
 /** How the main process ended, if that is why the box did; as a shell has it, 128 + N for signal N. */
-function endOf(reason: string | undefined): string | undefined {
-  const [, how, number] =
-    /^its main process (ended with exit code|was ended by signal) (\d+)$/.exec(reason ?? '') ?? []
-  if (number === undefined) return undefined
-  return `exit ${exitCodeOfResult({ exitCode: how === 'was ended by signal' ? -Number(number) : Number(number) })}`
+function endOf({ cause, exitCode }: BoxInfo): string | undefined {
+  return cause === 'main_exited' ? `exit ${exitCodeOfResult({ exitCode: exitCode ?? 0 })}` : undefined
 }
 
 function note(text: string | undefined): string | undefined {

@@ -5,6 +5,7 @@ import type { BoxRun } from './box-run.ts'
 
 const longestGraceMs = 24 * 3600_000
 const longestProbeMs = 60_000
+const longestFreezeMs = 60_000
 
 /** Does what a client asks of the box; what it returns is the answer. Throws for what it does not know or cannot do. */
 export async function carryOut(run: BoxRun, parameters: CborMap): Promise<CborMap> {
@@ -18,14 +19,23 @@ export async function carryOut(run: BoxRun, parameters: CborMap): Promise<CborMa
       kill(run, text(parameters, 'id'), integer(parameters, 'signal', 1, 64))
       return {}
     case 'top':
+      run.checkRunning()
       return run.agent.request('top')
     case 'probePort': {
       const port = integer(parameters, 'port', 1, 0xffff)
+      run.checkRunning()
       return run.agent.request('probePort', {
         port,
         timeoutMs: integer(parameters, 'timeoutMs', 1, longestProbeMs),
       })
     }
+    case 'freeze':
+      run.checkRunning()
+      return run.agent.request('freeze', {
+        timeoutMs: integer(parameters, 'timeoutMs', 1, longestFreezeMs),
+      })
+    case 'thaw':
+      return run.agent.request('thaw')
     case 'pause':
       await run.pause()
       return {}

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { ProtocolError } from '../guest/frame.ts'
 import type { Failure } from '../guest/messages.ts'
 import { protocolVersion } from '../guest/protocol.ts'
+import { faultPoint } from '../state/fault-point.ts'
 import { ConsoleLog } from '../vm/console.ts'
 import { jailPaths } from '../vm/machine.ts'
 import { Qmp, type QmpEvent } from '../vm/qmp.ts'
@@ -82,6 +83,7 @@ export class BoxRun implements Disposable {
   #switching: Promise<void> = Promise.resolve()
   #guestReset = false
   #isReady = false
+  #isStopRequested = false
   #main: MainRun | undefined
   #policies: RunPolicies | undefined
   #ended: Promise<ExitRecord> | undefined
@@ -123,6 +125,16 @@ export class BoxRun implements Disposable {
     return this.#isReady
   }
 
+  /** Whether somebody asked for its end, also when it was ending for another cause already. */
+  get isStopRequested(): boolean {
+    return this.#isStopRequested
+  }
+
+  /** Throws `Refusal` unless the guest can answer. */
+  checkRunning(): void {
+    if (this.#phase !== 'running') throw new Refusal(`it is ${this.#phase}`)
+  }
+
   /** Since its VMM was spawned. */
   get ranMs(): number {
     return performance.now() - this.#startedAt
@@ -155,20 +167,23 @@ export class BoxRun implements Disposable {
 
   /** Shuts the guest down, by force after `graceMs` (at once if it is 0). Resolves when the VMM is gone. */
   async stop(graceMs: number, cause: ExitCause): Promise<void> {
+    if (cause === 'stopped') this.#isStopRequested = true
     this.#ending ??= { cause, message: endings[cause] ?? 'the box was stopped' }
     const wasPaused = this.#phase === 'paused'
     if (this.#isReady && this.#phase !== 'stopping') {
       this.#phase = 'stopping'
-      void this.#records.transition({ to: 'stopping', from: ['running', 'paused'], details: { cause } })
+      void this.#records.transition({ to: 'stopping', from: ['running', 'paused'], cause })
     }
+    faultPoint('shim: told to end')
     if (graceMs > 0) {
       if (wasPaused)
         await settlesWithin(
           resumeMachine(this.#qmp, this.agent).catch(() => {}),
           wakeMs,
         )
-      this.agent.request('shutdown', { graceMs }).catch(() => {})
-      if (await settlesWithin(this.#vmm.exited, graceMs + powerOffMs)) return
+      const leftMs = await this.#askMain(graceMs)
+      this.agent.request('shutdown', { graceMs: leftMs }).catch(() => {})
+      if (await settlesWithin(this.#vmm.exited, leftMs + powerOffMs)) return
     }
     if (this.#ending.cause === 'stopped')
       this.#ending = { cause: 'killed', message: 'the box was ended by force' }
@@ -218,10 +233,12 @@ export class BoxRun implements Disposable {
   async #end(): Promise<ExitRecord> {
     if (this.#ending !== undefined && forced.has(this.#ending.cause)) await this.#vmm.kill()
     const exit = await this.#vmm.exited
+    faultPoint('shim: VMM ended')
     this.#policies?.[Symbol.dispose]()
     await settlesWithin(this.relay.drained(), lastOutputMs)
     const record = this.#record(exit)
     writeExitRecord(join(this.#directory, shimFiles.exit), record)
+    faultPoint('shim: exit file written')
     this.#console[Symbol.dispose]()
     this.#main?.[Symbol.dispose]()
     this.#qmp.close()
@@ -244,6 +261,8 @@ export class BoxRun implements Disposable {
     if (this.#launch.main !== undefined)
       this.#main = new MainRun(this.relay, this.#directory, this.#launch.main)
     if (this.#phase === 'starting') this.#phase = 'running'
+    // Ordered before everything that clients send. A guest that does not answer is found out by other means.
+    this.agent.setClock().catch(() => {})
     this.relay.open()
     this.#onContainer()
     if (this.#main !== undefined) await this.#beginMain(this.#main)
@@ -269,6 +288,15 @@ export class BoxRun implements Disposable {
       throw new Error(main.failure.message)
     }
     void main.ended.then(() => this.#endWithMain(main))
+  }
+
+  /** Has the main process end by its own signal, if it has one, before all others get SIGTERM. Returns what is left of the grace. */
+  async #askMain(graceMs: number): Promise<number> {
+    const signal = this.#launch.main?.stopSignal
+    if (signal === undefined || this.#main === undefined || !this.#main.signal(signal)) return graceMs
+    const begin = performance.now()
+    await settlesWithin(Promise.race([this.#main.ended, this.#vmm.exited]), graceMs)
+    return Math.max(0, Math.round(graceMs - (performance.now() - begin)))
   }
 
   #failMain(failure: Failure): void {
@@ -323,8 +351,7 @@ export class BoxRun implements Disposable {
   #switch(to: 'paused' | 'running', change: () => Promise<void>): Promise<void> {
     const task = this.#switching.then(async () => {
       if (this.#phase === to) return
-      if (this.#phase === 'starting' || this.#phase === 'stopping')
-        throw new Refusal(`the box is ${this.#phase}`)
+      if (this.#phase !== 'paused') this.checkRunning()
       if (this.#policies !== undefined) this.#policies.isPaused = to === 'paused'
       try {
         await change()

@@ -11,7 +11,7 @@ export function endState(directory: string): Transition {
       to: 'stopped',
       stoppedAtMs: Date.now(),
       reason: summary,
-      details: { cause: 'shim_killed', exitCode: null, reason: summary },
+      cause: 'shim_killed',
     }
   const to: BoxStatus = isOrderly(record.cause) ? 'stopped' : 'failed'
   const reason = to === 'stopped' ? record.message : summary
@@ -19,6 +19,7 @@ export function endState(directory: string): Transition {
     to,
     stoppedAtMs: record.atMs,
     reason,
-    details: { cause: record.cause, exitCode: record.main?.code ?? null, reason },
+    cause: record.cause,
+    exitCode: record.main?.code,
   }
 }

@@ -11,6 +11,10 @@ export class Window {
     if (this.#left < 0) throw new ProtocolError('more bytes than were granted')
   }
 
+  get left(): number {
+    return this.#left
+  }
+
   has(bytes: number): boolean {
     return this.#left >= bytes
   }

@@ -63,6 +63,8 @@ export type MainProcess = {
   readonly request: ExecRequest
   /** Start it when the first client has attached to it, so that this one misses no byte. */
   readonly waitForAttach: boolean
+  /** What asks it to end before the others; undefined: SIGTERM to all at once. */
+  readonly stopSignal?: number | undefined
 }
 
 /** Files of a box's directory that the shim makes. */

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import type { Exited, Failure } from '../guest/messages.ts'
+import { signalTargets } from '../guest/protocol.ts'
 import type { ExecutionEntry } from './execution-entry.ts'
 import { type MainProcess, shimFiles } from './launch.ts'
 import { OutputLog } from './output-log.ts'
@@ -45,6 +46,13 @@ export class MainRun implements Disposable {
     if (this.#isStarted) return
     this.#isStarted = true
     this.#send()
+  }
+
+  /** Whether it runs, and so got the signal. */
+  signal(number: number): boolean {
+    if (!this.#isStarted || this.#entry.isDone) return false
+    this.#entry.kill(number, signalTargets.group)
+    return true
   }
 
   [Symbol.dispose](): void {

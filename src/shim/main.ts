@@ -78,7 +78,6 @@ async function run(launch: Launch): Promise<void> {
     return leave(directory, 1)
   }
   await box.follow()
-  faultPoint('shim: end recorded')
   leave(directory, 0)
 }
 
@@ -96,6 +95,7 @@ function fail(error: Error): void {
 /** Nothing of the run stays but its record and its logs. The VMM dies with this process if it still lives. */
 function leave(directory: string, code: number): void {
   rmSync(join(directory, shimFiles.pid), { force: true })
+  faultPoint('shim: pid file removed')
   rmSync(join(directory, shimFiles.socket), { force: true })
   process.exitCode = code
   starter.destroySoon()

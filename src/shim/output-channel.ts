@@ -2,7 +2,7 @@ import { encodeFrame, type Frame, ProtocolError, readdress } from '../guest/fram
 import { flags, windowBytes } from '../guest/protocol.ts'
 import { Window } from './flow.ts'
 
-/** Who takes a channel's output: a client with its own window, or this process, which takes everything at once. */
+/** Who takes a channel's output: a client, as fast as it grants credit, or this process, which takes everything at once. */
 export type Reader =
   | { readonly kind: 'client'; readonly stream: number; send(frame: Buffer): void }
   | { readonly kind: 'shim'; take(bytes: Buffer): void }
@@ -11,16 +11,14 @@ export type Reader =
 const grantBytes = windowBytes / 2
 
 /**
- * One output channel of an execution. The guest sends into a window that is granted anew as bytes leave for the reader; what
- * a client has no window for waits here, at most one window of it.
+ * One output channel of an execution. There is one window from the guest to whoever reads: a client's credit is passed through to the
+ * guest, and its frames to the client, so that nothing waits here. What this process reads itself it grants itself.
  */
 export class OutputChannel {
   readonly #type: number
   readonly #grant: (bytes: number) => void
-  readonly #agentWindow = new Window()
-  readonly #held: Frame[] = []
+  readonly #window = new Window()
   #reader: Reader
-  #readerCredit = 0
   #ungranted = 0
   #ended = false
   #endDelivered = false
@@ -28,7 +26,6 @@ export class OutputChannel {
   constructor(type: number, reader: Reader, grant: (bytes: number) => void) {
     this.#type = type
     this.#reader = reader
-    this.#readerCredit = windowBytes
     this.#grant = grant
   }
 
@@ -37,7 +34,7 @@ export class OutputChannel {
     return this.#ended
   }
 
-  /** … and the reader has all of it. */
+  /** … and it was passed on to the reader. */
   get isDelivered(): boolean {
     return this.#endDelivered
   }
@@ -45,10 +42,11 @@ export class OutputChannel {
   /** Throws `ProtocolError` when the guest sends more than it may. */
   receive(frame: Frame): void {
     if (this.#ended) throw new ProtocolError('output after its end')
-    this.#agentWindow.spend(frame.payload.length)
+    const { length } = frame.payload
+    this.#window.spend(length)
     this.#ended = (frame.flags & flags.end) !== 0
-    if (frame.payload.length > 0) this.#held.push(frame)
-    this.#deliver()
+    if (length > 0) this.#deliver(frame)
+    this.#deliverEnd()
   }
 
   /** Ends the channel of a command that never ran. */
@@ -56,45 +54,40 @@ export class OutputChannel {
     this.#ended = this.#endDelivered = true
   }
 
-  /** The client grants more. Throws `ProtocolError` when it grants more than a window. */
+  /** The client grants more. Throws `ProtocolError` when it grants more than it was sent. */
   grantReader(bytes: number): void {
     // A client that just left, or wants no more, may have had a grant under way.
-    if (this.#reader.kind !== 'client') return
-    this.#readerCredit += bytes
-    if (this.#readerCredit > windowBytes) throw new ProtocolError('more credit than a window')
-    this.#deliver()
+    if (this.#reader.kind === 'client') this.#grantGuest(bytes)
   }
 
-  /** From now on `reader` takes the output, beginning with what is held. */
+  /** From now on `reader` takes the output. It has a whole window, and so has the guest: what the last reader owed is forgiven. */
   handTo(reader: Reader): void {
     this.#reader = reader
-    this.#readerCredit = windowBytes
+    this.#ungranted = 0
+    this.#grantGuest(windowBytes - this.#window.left)
     this.#endDelivered = false
-    this.#deliver()
+    this.#deliverEnd()
   }
 
-  #deliver(): void {
-    for (let frame = this.#held[0]; frame !== undefined; frame = this.#held[0]) {
-      const { length } = frame.payload
-      if (this.#reader.kind === 'client') {
-        if (length > this.#readerCredit) return
-        this.#readerCredit -= length
-        this.#reader.send(readdress(frame.raw, this.#reader.stream, 0))
-      } else this.#reader.take(frame.payload)
-      this.#held.shift()
-      this.#countDelivered(length)
-    }
+  #deliver(frame: Frame): void {
+    if (this.#reader.kind === 'client') return this.#reader.send(readdress(frame.raw, this.#reader.stream, 0))
+    this.#reader.take(frame.payload)
+    this.#ungranted += frame.payload.length
+    if (this.#ungranted < grantBytes) return
+    this.#grantGuest(this.#ungranted)
+    this.#ungranted = 0
+  }
+
+  #deliverEnd(): void {
     if (!this.#ended || this.#endDelivered) return
     this.#endDelivered = true
     if (this.#reader.kind === 'client')
       this.#reader.send(encodeFrame(this.#type, this.#reader.stream, undefined, flags.end))
   }
 
-  #countDelivered(bytes: number): void {
-    this.#ungranted += bytes
-    if (this.#ungranted < grantBytes || this.#ended) return
-    this.#agentWindow.grant(this.#ungranted)
-    this.#grant(this.#ungranted)
-    this.#ungranted = 0
+  #grantGuest(bytes: number): void {
+    if (bytes === 0) return
+    this.#window.grant(bytes)
+    if (!this.#ended) this.#grant(bytes)
   }
 }

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { faultPoint } from '../state/fault-point.ts'
 import { removeLock } from '../state/lock.ts'
 import type { Vmm } from '../vm/vmm.ts'
 import { BoxRun, type Timings } from './box-run.ts'
@@ -70,19 +71,25 @@ export class Supervisor {
     for (;;) {
       const record = await this.#run.ended()
       await this.#noted
-      const plan = this.#wake.signal.aborted
-        ? undefined
-        : planRestart(this.#launch.policy.restart, { record, ranMs: this.#run.ranMs, before: this.#restarts })
+      const plan =
+        this.#wake.signal.aborted || this.#run.isStopRequested
+          ? undefined
+          : planRestart(this.#launch.policy.restart, {
+              record,
+              ranMs: this.#run.ranMs,
+              before: this.#restarts,
+            })
       await this.#recordEnd(record, plan)
+      faultPoint('shim: end recorded')
       this.#run[Symbol.dispose]()
       if (plan === undefined || !(await this.#wait(plan.delayMs))) break
-      if (!(await this.#startAgain(record, plan.count))) break
+      await this.#startAgain(record, plan.count)
     }
     if (this.#launch.policy.ephemeral) await this.#remove()
     await this.#records.flush()
   }
 
-  async #startAgain(ended: ExitRecord, count: number): Promise<boolean> {
+  async #startAgain(ended: ExitRecord, count: number): Promise<void> {
     this.#restarts = { count, cause: ended.cause, lastAtMs: Date.now() }
     this.#records.restarts(this.#restarts)
     this.#records.event('starting', { restart: count })
@@ -100,7 +107,6 @@ export class Supervisor {
     } catch {
       // Its exit record tells why, as that of a run that was ready: the loop looks at it.
     }
-    return true
   }
 
   /** False when the box was ended meanwhile. */
@@ -110,7 +116,12 @@ export class Supervisor {
       return true
     } catch {
       this.#records.restarts(this.#restarts && { ...this.#restarts, nextAtMs: undefined })
-      await this.#records.transition({ to: 'stopped', from: ['failed'], reason: 'the box was stopped' })
+      await this.#records.transition({
+        to: 'stopped',
+        from: ['failed'],
+        reason: 'the box was stopped',
+        cause: 'stopped',
+      })
       return false
     }
   }
@@ -136,7 +147,9 @@ export class Supervisor {
 
   async #remove(): Promise<void> {
     await this.#records.remove()
+    faultPoint('shim: record removed')
     rmSync(this.#directory, { recursive: true, force: true })
+    faultPoint('shim: directory removed')
     removeLock(this.#launch.lock)
   }
 }

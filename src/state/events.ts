@@ -66,11 +66,20 @@ export class EventLog {
       .map(eventOf)
   }
 
+  /** The newest event that tells of a start of the box. */
+  lastStart(boxId: string): EventRow | undefined {
+    return this.#lastOf(boxId, 0, "'starting'")
+  }
+
   /** The newest event after `cursor` that tells of the end of a run of the box. */
   lastEnd(boxId: string, cursor: number): EventRow | undefined {
+    return this.#lastOf(boxId, cursor, "'stopped', 'failed'")
+  }
+
+  #lastOf(boxId: string, cursor: number, types: string): EventRow | undefined {
     const [row] = this.#database.all(
       'read events',
-      "SELECT * FROM event WHERE box_id = ? AND cursor > ? AND type IN ('stopped', 'failed') ORDER BY cursor DESC LIMIT 1",
+      `SELECT * FROM event WHERE box_id = ? AND cursor > ? AND type IN (${types}) ORDER BY cursor DESC LIMIT 1`,
       [boxId, cursor],
     )
     return row === undefined ? undefined : eventOf(row)

@@ -34,11 +34,34 @@ export function tryLock(path: string): Lock | undefined {
   } catch (error) {
     database.close()
     if (isBusy(error)) return undefined
-    throw new CofferError(
-      'storage_error',
-      `cannot lock ${path}: ${error instanceof Error ? error.message : error}`,
-      { cause: error },
-    )
+    throw lockError(path, error)
+  }
+  return { path, [Symbol.dispose]: () => database.close() }
+}
+
+/**
+ * Takes the lock at `path` together with others who share it; `tryLock` and `acquireLock` get it when nobody does. A read transaction on
+ * the same empty database.
+ */
+export async function acquireSharedLock(path: string, signal?: AbortSignal): Promise<Lock> {
+  for (;;) {
+    signal?.throwIfAborted()
+    const lock = tryShare(path)
+    if (lock !== undefined) return lock
+    await sleep(retryMs, undefined, signal === undefined ? {} : { signal })
+  }
+}
+
+function tryShare(path: string): Lock | undefined {
+  const database = openLockFile(path)
+  try {
+    database.exec('BEGIN')
+    // The transaction takes its lock with the first thing it reads.
+    database.prepare('SELECT count(*) FROM sqlite_schema').get()
+  } catch (error) {
+    database.close()
+    if (isBusy(error)) return undefined
+    throw lockError(path, error)
   }
   return { path, [Symbol.dispose]: () => database.close() }
 }
@@ -61,6 +84,14 @@ function openLockFile(path: string): DatabaseSync {
       },
     )
   }
+}
+
+function lockError(path: string, error: unknown): CofferError {
+  return new CofferError(
+    'storage_error',
+    `cannot lock ${path}: ${error instanceof Error ? error.message : error}`,
+    { cause: error },
+  )
 }
 
 const sqliteBusy = 5

@@ -2,6 +2,7 @@ import { CofferError } from '../errors.ts'
 import { type BoxStatus, parseStatus, transitionEvent } from './box-status.ts'
 import { Database, integerOf, isUniqueViolation, type Row, textOf } from './database.ts'
 import { type EventDetails, EventLog, type EventType } from './events.ts'
+import { ImageTable } from './images.ts'
 
 /** A box as the database holds it. The database is a cache of what lives: the pid file is the truth. */
 export type BoxRow = {
@@ -14,9 +15,14 @@ export type BoxRow = {
   readonly startedAtMs: number | undefined
   readonly stoppedAtMs: number | undefined
   readonly reason: string | undefined
+  /** Of the main process in the last run, and what ended that run. */
+  readonly exitCode?: number | undefined
+  readonly cause?: string | undefined
   /** JSON of the shim's `HealthRecord` and `RestartRecord`. */
   readonly health?: string | undefined
   readonly restart?: string | undefined
+  /** The manifest the box was first started from; undefined before that, and for the built-in image. */
+  readonly imageDigest?: string | undefined
 }
 
 /** A change of a box's status. Times not named stay as they are. */
@@ -28,17 +34,22 @@ export type Transition = {
   readonly stoppedAtMs?: number
   /** Undefined: none. */
   readonly reason?: string | undefined
+  readonly exitCode?: number | undefined
+  readonly cause?: string | undefined
+  /** More for the event, which has the three above of a box that ended. */
   readonly details?: EventDetails
 }
 
 /** The records of one home. */
 export class Store implements Disposable {
   readonly events: EventLog
+  readonly images: ImageTable
   readonly #database: Database
 
   constructor(path: string) {
     this.#database = new Database(path)
     this.events = new EventLog(this.#database)
+    this.images = new ImageTable(this.#database)
   }
 
   /** Throws `already_exists` when the name is taken. */
@@ -98,16 +109,19 @@ export class Store implements Disposable {
       const event = transitionEvent(row.name ?? id, row.status, change.to)
       this.#database.run(
         'update',
-        'UPDATE box SET status = ?, started_at_ms = ?, stopped_at_ms = ?, reason = ? WHERE id = ?',
+        `UPDATE box SET status = ?, started_at_ms = ?, stopped_at_ms = ?, reason = ?, exit_code = ?, cause = ?
+         WHERE id = ?`,
         [
           change.to,
           change.startedAtMs ?? row.startedAtMs ?? null,
           change.stoppedAtMs ?? row.stoppedAtMs ?? null,
           change.reason ?? null,
+          change.exitCode ?? null,
+          change.cause ?? null,
           id,
         ],
       )
-      this.addEvent(row, event, change.details)
+      this.addEvent(row, event, { ...endDetails(change), ...change.details })
       return true
     })
   }
@@ -143,6 +157,11 @@ export class Store implements Disposable {
   }
 }
 
+function endDetails({ to, cause, exitCode, reason }: Transition): EventDetails {
+  if (to !== 'stopped' && to !== 'failed') return cause === undefined ? {} : { cause }
+  return { cause: cause ?? null, exitCode: exitCode ?? null, reason: reason ?? null }
+}
+
 function rowOf(row: Row): BoxRow {
   return {
     id: String(row['id']),
@@ -153,7 +172,10 @@ function rowOf(row: Row): BoxRow {
     startedAtMs: integerOf(row['started_at_ms']),
     stoppedAtMs: integerOf(row['stopped_at_ms']),
     reason: textOf(row['reason']),
+    exitCode: integerOf(row['exit_code']),
+    cause: textOf(row['cause']),
     health: textOf(row['health']),
     restart: textOf(row['restart']),
+    imageDigest: textOf(row['image_digest']),
   }
 }

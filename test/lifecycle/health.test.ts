@@ -39,7 +39,7 @@ test('a port that accepts connections is healthy, also one that opens later', as
   const box = await home.runtime.create({
     ...smallBox,
     healthCheck: { ...quick, port: 8080 },
-    command: ['sh', '-c', 'sleep 1; echo opening; exec nc -lk -p 8080 -e cat'],
+    command: ['sh', '-c', 'sleep 1; echo opening; exec httpd -f -p 8080'],
   })
   await box.start()
   assert.equal((await box.info()).health.status, 'starting')

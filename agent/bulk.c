@@ -7,8 +7,11 @@
 
 #include "sys.h"
 
-/* Pages of a frame that begins and ends in the middle of one, and room to spare. */
-#define HOLD_BYTES (256 * 1024)
+/*
+ * Slots, not bytes, are what a pipe runs out of, and a slot may hold a single byte: of packets (O_DIRECT), of what was spliced. The box's
+ * processes can give theirs 256 slots (pipe-max-size); this one has twice as many, so that it takes all of it and the header.
+ */
+#define HOLD_BYTES (2 * 1024 * 1024)
 
 /*
  * virtio_console's splice hands the device one descriptor for every page the pipe holds, also for those beyond the length it was

@@ -13,6 +13,8 @@
 #define BULK_PIPE_BYTES (256 * 1024)
 /* Below this a copy is cheaper than a second buffer for the header. */
 #define LEAST_SPLICE_BYTES (16 * 1024)
+/* A pipe of packets (O_DIRECT) drops what a read leaves of one, and a packet has up to PIPE_BUF bytes: less credit is none. */
+#define LEAST_CREDIT 4096
 /* What a terminal may still hold: its line discipline's 4 KiB and the flip buffers behind it. */
 #define TTY_HELD_BYTES (128 * 1024)
 
@@ -21,7 +23,7 @@ static struct output *first, *last;
 
 static bool may_move(const struct output *output)
 {
-    return output->readable && !output->ended && (output->credit > 0 || output->left == 0);
+    return output->readable && !output->ended && (output->credit >= LEAST_CREDIT || output->left == 0);
 }
 
 static void enqueue(struct output *output)

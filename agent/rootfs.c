@@ -61,9 +61,18 @@ static bool make_layer(int disk, struct failure *failure)
     return true;
 }
 
+/* EROFS, unless the image is a disk of the user's. Such a one's journal is not replayed: the device cannot be written. */
+static bool mount_image(const char *device)
+{
+    if (mount(device, STAGE_IMAGE, "erofs", MS_RDONLY, NULL) == 0)
+        return true;
+    /* What it says about a superblock that is not its own. */
+    return errno == EINVAL && mount(device, STAGE_IMAGE, "ext4", MS_RDONLY, "noload") == 0;
+}
+
 static bool mount_layers(const char *image_device, const char *disk_device, int *disk, struct failure *failure)
 {
-    if (mount(image_device, STAGE_IMAGE, "erofs", MS_RDONLY, NULL) < 0)
+    if (!mount_image(image_device))
         return fail(failure, FAILURE_OTHER, "mount image", errno, "cannot mount the image");
     if (mount(disk_device, STAGE_DISK, "ext4", MS_NOATIME, "errors=remount-ro,noinit_itable") < 0)
         return fail(failure, FAILURE_OTHER, "mount disk", errno, "cannot mount the disk");

@@ -26,8 +26,9 @@ async function measure(count: number): Promise<{ figures: ReturnType<typeof figu
   } as Record<string, number[]>
   for (const box of boxes) {
     const shim = (await box.info()).pid ?? 0
-    const jail = childrenOf(shim)
-    const qemu = jail.flatMap(childrenOf)
+    const processes = descendantsOf(shim)
+    const qemu = processes.filter(isQemu)
+    const jail = processes.filter(pid => !isQemu(pid))
     for (const pid of qemu) sample(samples, 'qemu', pid)
     sample(samples, 'shim', shim)
     samples['jailPrivate']?.push(jail.reduce((sum, pid) => sum + memoryOf(pid).privateMb, 0))
@@ -67,11 +68,17 @@ function memoryOf(pid: number): { privateMb: number; cleanMb: number; shareMb: n
   }
 }
 
-function childrenOf(pid: number): number[] {
-  return readdirSync('/proc')
+/** Bubblewrap, the jail's keeper, and QEMU. */
+function descendantsOf(pid: number): number[] {
+  const children = readdirSync('/proc')
     .filter(name => /^\d+$/.test(name))
     .map(Number)
     .filter(other => parentOf(other) === pid)
+  return children.flatMap(child => [child, ...descendantsOf(child)])
+}
+
+function isQemu(pid: number): boolean {
+  return readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('qemu-system')
 }
 
 function parentOf(pid: number): number | undefined {

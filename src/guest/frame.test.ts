@@ -96,3 +96,12 @@ function* cut(wire: Buffer, sizes: readonly number[]): Generator<Buffer> {
     position += size
   }
 }
+
+test('a small frame that is kept does not keep the large chunk it came in', () => {
+  const small = encodeFrame(frameTypes.stdout, 1, Buffer.alloc(10))
+  const large = encodeFrame(frameTypes.stdout, 2, Buffer.alloc(maxDataBytes))
+  const frames = [...new FrameDecoder().push(Buffer.concat([small, large]))]
+  assert.equal(frames[0]?.raw.buffer.byteLength, small.length)
+  assert.equal(frames[0]?.payload.length, 10)
+  assert.equal(frames[1]?.payload.length, maxDataBytes)
+})

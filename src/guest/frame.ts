@@ -40,7 +40,10 @@ export function readdress(raw: Buffer, stream: number, flags: number): Buffer {
   return rewriteStream(raw, stream)
 }
 
-/** Cuts a byte stream into frames, however its chunks fall. A frame that lies within one chunk is not copied. */
+/** A frame that waits for its reader keeps the chunk it came in: at most this many times its own size. */
+const mostKept = 4
+
+/** Cuts a byte stream into frames, however its chunks fall. A frame that makes up most of its chunk is not copied. */
 export class FrameDecoder {
   #pending: Buffer | undefined
   #filled = 0
@@ -64,8 +67,9 @@ export class FrameDecoder {
       if (this.#headerFilled === 0 && chunk.length - position >= headerBytes) {
         const total = headerBytes + checkedLength(chunk, position)
         if (chunk.length - position >= total) {
-          yield frameOf(chunk.subarray(position, position + total))
+          const raw = chunk.subarray(position, position + total)
           position += total
+          yield frameOf(total * mostKept < chunk.length ? copyOf(raw) : raw)
           continue
         }
         this.#begin(chunk.subarray(position, position + headerBytes), total)
@@ -109,6 +113,13 @@ function checkedLength(bytes: Buffer, position: number): number {
   if (length > bound)
     throw new ProtocolError(`a frame of type ${type} with ${length} bytes, ${bound} allowed`)
   return length
+}
+
+/** Not from Node's pool, which one small frame would keep as a whole. */
+function copyOf(bytes: Buffer): Buffer {
+  const copy = Buffer.allocUnsafeSlow(bytes.length)
+  bytes.copy(copy)
+  return copy
 }
 
 function frameOf(raw: Buffer): Frame {

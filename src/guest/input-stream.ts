@@ -1,6 +1,9 @@
 import { Writable } from 'node:stream'
 import { CofferError } from '../errors.ts'
-import { maxDataBytes, windowBytes } from './protocol.ts'
+import { windowBytes } from './protocol.ts'
+
+/** A frame waits for credit for all of it; with four to a window, the guest has one to read while the next is on its way. */
+const frameBytes = windowBytes / 4
 
 type Done = (error?: Error | null) => void
 
@@ -50,7 +53,7 @@ export class InputStream extends Writable {
     const waiting = this.#waiting
     if (waiting === undefined) return
     while (!this.#isRefused && waiting.bytes.length > 0 && this.#credit > 0) {
-      const length = Math.min(waiting.bytes.length, this.#credit, maxDataBytes)
+      const length = Math.min(waiting.bytes.length, this.#credit, frameBytes)
       this.#send(waiting.bytes.subarray(0, length), false)
       waiting.bytes = waiting.bytes.subarray(length)
       this.#credit -= length

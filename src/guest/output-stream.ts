@@ -1,22 +1,28 @@
 import { Readable } from 'node:stream'
 import { windowBytes } from './protocol.ts'
 
-/** Credit is granted in pieces of this size: often enough that the sender never waits for a reader who keeps up. */
-const grantBytes = windowBytes / 8
+/**
+ * Credit is granted in pieces of this size. Each is a frame that the shim passes through to the guest, and under emulation it costs
+ * the guest as much as copying 10 KiB; the rest of the window keeps the guest busy meanwhile.
+ */
+const grantBytes = windowBytes / 2
 
 /**
- * Standard output or error of an execution. What is not read costs at most the window and this stream's own small buffer: credit is granted
- * as bytes leave for the reader.
+ * Standard output or error of an execution. What is not read costs at most the window: credit is granted as bytes leave for the reader,
+ * that is, when Node asks for more. (It asks a little early for a reader that takes pieces of a size it names.)
  */
 export class OutputStream extends Readable {
   readonly #grant: (bytes: number) => void
   readonly #chunks: { readonly bytes: Buffer; readonly isCounted: boolean }[] = []
   #isWanted = false
   #ended = false
+  /** In the stream's own buffer, and out of it but not granted again yet. */
+  #unread = 0
   #ungranted = 0
 
   constructor(grant: (bytes: number) => void) {
-    super({ highWaterMark: 64 * 1024 })
+    // With a mark of one byte the stream asks for more when the reader has taken what there was.
+    super({ highWaterMark: 1 })
     this.#grant = grant
     // Without a listener an error of a stream ends the process; whoever reads still gets it.
     this.on('error', () => {})
@@ -26,17 +32,18 @@ export class OutputStream extends Readable {
   receive(bytes: Buffer, isReplay = false): void {
     if (this.destroyed) return
     this.#chunks.push({ bytes, isCounted: !isReplay })
-    if (this.#isWanted) this.#deliver()
+    this.#deliver()
   }
 
   /** No more bytes will arrive. */
   finish(): void {
     this.#ended = true
-    if (this.#isWanted) this.#deliver()
+    this.#deliver()
   }
 
   override _read(): void {
     this.#isWanted = true
+    this.#countRead()
     this.#deliver()
   }
 
@@ -49,19 +56,24 @@ export class OutputStream extends Readable {
     while (this.#isWanted) {
       const chunk = this.#chunks.shift()
       if (chunk === undefined) break
-      this.#isWanted = this.push(chunk.bytes)
-      if (chunk.isCounted) this.#count(chunk.bytes.length)
-    }
-    if (this.#ended && this.#chunks.length === 0 && this.#isWanted) {
+      if (chunk.isCounted) this.#unread += chunk.bytes.length
+      // A listener may read, and so ask for more, before `push` returns.
       this.#isWanted = false
-      this.push(null)
+      if (!this.push(chunk.bytes)) continue
+      this.#isWanted = true
+      this.#countRead()
     }
+    if (!this.#ended || this.#chunks.length > 0 || !this.#isWanted) return
+    this.#isWanted = false
+    this.push(null)
   }
 
-  #count(bytes: number): void {
-    this.#ungranted += bytes
+  #countRead(): void {
+    this.#ungranted += this.#unread
+    this.#unread = 0
     if (this.#ungranted < grantBytes || this.#ended) return
-    this.#grant(this.#ungranted)
+    const bytes = this.#ungranted
     this.#ungranted = 0
+    this.#grant(bytes)
   }
 }

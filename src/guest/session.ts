@@ -23,8 +23,6 @@ export class Session implements Disposable {
   readonly #hello = Promise.withResolvers<void>()
   readonly #executions = new Map<number, RemoteExecution>()
   readonly #requests = new Map<number, PromiseWithResolvers<CborMap>>()
-  /** Streams of executions that were left: frames for them may still be under way. */
-  readonly #left = new Set<number>()
   #nextStream = 1
   #watchers = 0
   #failure: Error | undefined
@@ -98,11 +96,7 @@ export class Session implements Disposable {
   }
 
   #forget(execution: RemoteExecution): void {
-    for (const [stream, known] of this.#executions)
-      if (known === execution) {
-        this.#executions.delete(stream)
-        this.#left.add(stream)
-      }
+    for (const [stream, known] of this.#executions) if (known === execution) this.#executions.delete(stream)
     this.#holdLoop()
   }
 
@@ -181,8 +175,11 @@ export class Session implements Disposable {
 
   #toExecution(frame: Frame): void {
     const execution = this.#executions.get(frame.stream)
-    if (execution === undefined)
-      throw new ProtocolError(`a frame on stream ${frame.stream}, which is not open`)
+    if (execution === undefined) {
+      // It was left, and the frame under way.
+      if (frame.stream > 0 && frame.stream < this.#nextStream) return
+      throw new ProtocolError(`a frame on stream ${frame.stream}, which nobody opened`)
+    }
     execution.receive(frame)
     if (execution.isFinished) this.#executions.delete(frame.stream)
     this.#holdLoop()

@@ -40,6 +40,11 @@ export class ClientLink {
     this.#socket.write(frame)
   }
 
+  /** Whether the client's side of the socket has taken everything that was sent. */
+  get isFlushed(): boolean {
+    return this.#socket.destroyed || this.#socket.writableLength === 0
+  }
+
   pause(): void {
     this.#socket.pause()
   }

@@ -70,10 +70,7 @@ export class Relay {
 
   /** Resolves when every client has all output of what has ended. What has not ended never will: its stream is closed. */
   async drained(): Promise<void> {
-    while (
-      this.executions.all.some(entry => entry.client !== undefined && entry.isDone && !entry.isDelivered)
-    )
-      await new Promise(resolve => setTimeout(resolve, 10))
+    while (this.#isOwed()) await new Promise(resolve => setTimeout(resolve, 10))
   }
 
   /** Ends all connections, after what was already sent. */
@@ -111,6 +108,13 @@ export class Relay {
     entry.fromAgent(frame)
     if (!entry.isHidden) this.#observe(entry, frame.type)
     this.#settle(entry)
+  }
+
+  #isOwed(): boolean {
+    const isOwed = this.executions.all.some(
+      entry => entry.client !== undefined && entry.isDone && !entry.isDelivered,
+    )
+    return isOwed || [...this.#clients.keys()].some(client => !client.isFlushed)
   }
 
   #observe(entry: ExecutionEntry, type: number): void {

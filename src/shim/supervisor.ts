@@ -91,8 +91,11 @@ export class Supervisor {
 
   async #startAgain(ended: ExitRecord, count: number): Promise<void> {
     this.#restarts = { count, cause: ended.cause, lastAtMs: Date.now() }
-    this.#records.restarts(this.#restarts)
+    // Due until it is done: this process may die over it.
+    this.#records.restarts({ ...this.#restarts, nextAtMs: Date.now() })
     this.#records.event('starting', { restart: count })
+    await this.#records.flush()
+    faultPoint('shim: restart begun')
     rmSync(join(this.#directory, shimFiles.exit), { force: true })
     const vmm = await spawnRestored(this.#launch)
     const main = this.#launch.main
@@ -127,6 +130,7 @@ export class Supervisor {
   }
 
   #recordRunning(): Promise<void> {
+    this.#records.restarts(this.#restarts)
     return this.#records.transition({
       to: 'running',
       from: ['configured', 'stopped', 'failed'],

@@ -54,7 +54,7 @@ test('what cannot be is refused with a hint before a record is made', async () =
     [{ cpus: 0 }, undefined, 'invalid_argument'],
     [{ cpus: 4096 }, undefined, 'invalid_argument'],
     [{ diskMib: 1 }, undefined, 'invalid_argument'],
-    [{ image: 'no-such-image' }, undefined, 'not_found'],
+    [{ image: 'No-Such-Image' }, undefined, 'invalid_argument'],
     [{ image: '' }, undefined, 'invalid_argument'],
     [{ workdir: 'relative' }, undefined, 'invalid_argument'],
     [{ user: 'a b' }, undefined, 'invalid_argument'],

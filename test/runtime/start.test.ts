@@ -74,7 +74,7 @@ async function failsWhen(
 async function processAppears(name: string): Promise<number> {
   let pid = 0
   await eventually(`${name} runs`, () => {
-    const line = processesOf(box.id).find(found => found.includes(name) && !found.includes('bwrap'))
+    const line = processesOf(box.id).find(found => new RegExp(`^\\d+ \\S*${name}`).test(found))
     pid = Number.parseInt(line ?? '', 10)
     return pid > 0
   })

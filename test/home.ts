@@ -1,7 +1,7 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { BoxOptions } from '../src/index.ts'
+import type { BoxOptions, ImagesOptions } from '../src/index.ts'
 import { Runtime } from '../src/index.ts'
 
 /** Small and one processor: what a test machine has cores and memory for. All tests share the boot template of this kind. */
@@ -18,18 +18,26 @@ export type TestHome = AsyncDisposable & {
   open(): Promise<Runtime>
 }
 
+export type TestHomeOptions = {
+  /** The home has images of its own, none at first but the built-in one. Default: those that all tests share. */
+  readonly ownImages?: boolean
+  readonly images?: ImagesOptions
+}
+
 /** A home of its own for a test, with a runtime. Both are gone when it is disposed, and no process may be left then. */
-export async function openTestHome(): Promise<TestHome> {
+export async function openTestHome(options: TestHomeOptions = {}): Promise<TestHome> {
   const path = mkdtempSync(join(tmpdir(), 'coffer-test-'))
   for (const name of shared) {
+    if (name === 'images' && options.ownImages === true) continue
     mkdirSync(join(cache, name), { recursive: true })
     symlinkSync(join(cache, name), join(path, name))
   }
-  const runtime = await Runtime.open({ home: path })
+  const opening = { home: path, ...(options.images === undefined ? {} : { images: options.images }) }
+  const runtime = await Runtime.open(opening)
   return {
     path,
     runtime,
-    open: () => Runtime.open({ home: path }),
+    open: () => Runtime.open(opening),
     async [Symbol.asyncDispose]() {
       await using cleaner = await Runtime.open({ home: path })
       for (const { id } of await cleaner.list()) await cleaner.remove(id, { force: true })

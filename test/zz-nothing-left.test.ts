@@ -20,7 +20,7 @@ test('the suite leaves no mount and no file', () => {
   // What an interrupted suite before this one left is not ours.
   const since = startOf(process.ppid)
   const names = readdirSync(tmpdir()).filter(name =>
-    /^coffer-(test|cli|template|small|long|store|lock|home|qcow2|probe)-/.test(name),
+    /^coffer-(test|cli|template|small|long|store|lock|home|qcow2|probe|registry|settings)-/.test(name),
   )
   assert.deepEqual(
     names.filter(name => statSync(join(tmpdir(), name)).birthtimeMs >= since),

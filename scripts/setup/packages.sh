@@ -36,6 +36,8 @@ missing_packages() {
     want fsck.erofs erofs-utils
     want mkfs.erofs erofs-utils
     want setfattr attr
+    want qemu-img qemu-utils
+    want podman podman
     want ps procps
     want docker-registry docker-registry
     want skopeo skopeo

@@ -5,22 +5,9 @@ import { promisify } from 'node:util'
 import { createTree, type DirectoryNode, link, lookup, makeDirectory, put } from '../erofs/tree.ts'
 import { createErofsWriter } from '../erofs/writer.ts'
 import { CofferError } from '../errors.ts'
+import { baseImageConfig, type OciImageConfigSubset } from './base-config.ts'
 import { baseDirectories, baseFiles, baseLinks } from './base-files.ts'
 import { checkStaticElf } from './static-elf.ts'
-
-/** The part of an OCI image configuration that an image without a registry needs. */
-export type OciImageConfigSubset = {
-  readonly Env: readonly string[]
-  readonly Cmd: readonly string[]
-  readonly WorkingDir: string
-}
-
-/** What the image says about running commands in it. */
-export const baseImageConfig: OciImageConfigSubset = {
-  Env: ['PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'],
-  Cmd: ['sh'],
-  WorkingDir: '/',
-}
 
 const owner = { uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0 }
 const binary = 'bin/busybox'
@@ -61,7 +48,8 @@ function linkApplet(root: DirectoryNode, applet: string): void {
   link(root, binary, applet)
 }
 
-async function readBusybox(path: string): Promise<Buffer> {
+/** The binary, checked to be one that can serve. Throws `config_error`. */
+export async function readBusybox(path: string): Promise<Buffer> {
   try {
     const [content, { mode }] = await Promise.all([readFile(path), stat(path)])
     if ((mode & 0o111) === 0) throw new Error('it is not executable')
@@ -72,7 +60,8 @@ async function readBusybox(path: string): Promise<Buffer> {
   }
 }
 
-async function listApplets(path: string): Promise<string[]> {
+/** Paths of the binary's applets, without the leading slash. Throws `config_error`. */
+export async function listApplets(path: string): Promise<string[]> {
   try {
     const { stdout } = await promisify(execFile)(path, ['--list-full'], { env: {}, timeout: 10_000 })
     const applets = stdout.split('\n').filter(line => line !== '')

@@ -1,90 +1,80 @@
-import { createHash } from 'node:crypto'
-import { existsSync, renameSync, rmSync, statSync, truncateSync } from 'node:fs'
-import { open } from 'node:fs/promises'
-import { join } from 'node:path'
+import { existsSync } from 'node:fs'
 import { CofferError } from '../errors.ts'
-import { syncDirectory } from '../state/atomic-file.ts'
-import { type Home, temporaryPath } from '../state/home.ts'
-import { acquireLock } from '../state/lock.ts'
-import { blockDeviceBytes } from '../vm/machine.ts'
-import { baseImageConfig, buildBaseImage } from './base-image.ts'
+import type { ManifestRow } from '../state/images.ts'
+import { builtInConfig, ensureBuiltIn, isBuiltIn } from './builtin.ts'
+import { decodeImage, type ImageConfig } from './config.ts'
+import { findImage, type ImageContext } from './find.ts'
+import type { ImageProgressListener } from './progress.ts'
+import { rootfsPath } from './rootfs-path.ts'
+
+/** When a registry is asked: for what is not here, at every first start of a box, or not at all. */
+export type PullPolicy = 'missing' | 'always' | 'never'
+
+export const pullPolicies: readonly PullPolicy[] = ['missing', 'always', 'never']
 
 /** An image as boxes use it: one read-only EROFS file and what it says about running commands. */
-export type Image = {
+export type Image = ImageConfig & {
   readonly path: string
-  readonly env: Readonly<Record<string, string>>
-  readonly workdir: string | undefined
-  readonly user: string | undefined
-  readonly entrypoint: readonly string[]
-  readonly command: readonly string[]
+  /** Of its manifest; undefined for the built-in image. */
+  readonly digest: string | undefined
+}
+
+/** The image of a box. */
+export type ImageRequest = {
+  readonly name: string
+  /** The manifest that the box was started from before: nothing else counts then. */
+  readonly digest: string | undefined
+  readonly policy: PullPolicy
 }
 
 export type ImageOptions = {
   readonly signal?: AbortSignal | undefined
-  readonly onProgress?: ((progress: { step: string; detail?: string }) => void) | undefined
+  readonly onProgress?: ImageProgressListener | undefined
 }
 
-/** Throws `not_found` unless `name` is an image this home can give: the built-in one. */
-export function checkImageName(name: string): void {
-  if (name === 'busybox' || name === 'busybox:latest') return
-  throw new CofferError('not_found', `there is no image ${name}`, {
-    hint: 'The built-in image busybox is the only one yet; leave the image out to use it.',
-    details: { image: name },
-  })
-}
-
-/** The image of that name, prepared now if it is not yet. */
+/**
+ * The image a box wants, pulled and prepared now if need be. For one that is prepared this is two questions to the database: nothing of
+ * registries and layers is loaded. Throws what `ImageStore.pull` and `ImageStore.prepare` throw.
+ */
 export async function ensureImage(
-  home: Home,
-  name: string,
-  busybox: string,
+  context: ImageContext,
+  request: ImageRequest,
+  busybox: () => string,
   options: ImageOptions = {},
 ): Promise<Image> {
-  checkImageName(name)
-  const path = join(home.images, `busybox-${fingerprint(busybox)}.erofs`)
-  if (!existsSync(path)) await prepareBaseImage(home, busybox, path, options)
-  return { path, ...imageDefaults() }
+  if (request.digest === undefined && isBuiltIn(request.name))
+    return {
+      path: await ensureBuiltIn(context.home, busybox(), options),
+      digest: undefined,
+      ...builtInConfig,
+    }
+  const found = await findLocal(context, request)
+  if (found !== undefined && existsSync(rootfsPath(context.home, found.chainId)))
+    return imageOf(context, found)
+  const { ImageStore } = await import('./store.ts')
+  const images = new ImageStore(context)
+  if (found !== undefined) return images.prepare(found.digest, options)
+  const { digest } = await images.pull(request.name, { ...options, policy: request.policy })
+  return images.prepare(digest, options)
 }
 
-async function prepareBaseImage(
-  home: Home,
-  busybox: string,
-  path: string,
-  options: ImageOptions,
-): Promise<void> {
-  using _lock = await acquireLock(join(home.locks, 'image-busybox'), { signal: options.signal })
-  if (existsSync(path)) return
-  options.onProgress?.({ step: 'preparing image busybox' })
-  const staging = temporaryPath(home, 'image')
-  try {
-    await buildBaseImage(busybox, staging)
-    // Sparse: the guest must see one capacity whatever image lies behind its device.
-    truncateSync(staging, blockDeviceBytes)
-    await using file = await open(staging, 'r')
-    await file.sync()
-    renameSync(staging, path)
-    syncDirectory(home.images)
-  } finally {
-    rmSync(staging, { force: true })
-  }
-}
-
-function imageDefaults(): Omit<Image, 'path'> {
-  const env = Object.fromEntries(baseImageConfig.Env.map(entry => entry.split(/=(.*)/s).slice(0, 2)))
+export function imageOf({ home }: ImageContext, row: ManifestRow): Image {
   return {
-    env,
-    workdir: baseImageConfig.WorkingDir,
-    user: undefined,
-    entrypoint: [],
-    command: baseImageConfig.Cmd,
+    path: rootfsPath(home, row.chainId),
+    digest: row.digest,
+    ...decodeImage(row.config).config,
   }
 }
 
-/** Raised when the built-in image gets other content from the same binary. */
-const baseImageRevision = 2
-
-// Hashing two megabytes at every start would cost milliseconds: size and time tell when the distribution's binary changes.
-function fingerprint(path: string): string {
-  const { size, mtimeNs } = statSync(path, { bigint: true })
-  return createHash('sha256').update(`${baseImageRevision}:${size}:${mtimeNs}`).digest('hex').slice(0, 16)
+async function findLocal(
+  context: ImageContext,
+  { name, digest, policy }: ImageRequest,
+): Promise<ManifestRow | undefined> {
+  if (digest === undefined) return policy === 'always' ? undefined : await findImage(context, name)
+  const found = context.store.images.find(digest)
+  if (found !== undefined) return found
+  throw new CofferError('not_found', `the image ${digest} (${name}) of the box is not in the home any more`, {
+    hint: 'Pull it again by its digest, or make the box anew.',
+    details: { image: name, digest },
+  })
 }

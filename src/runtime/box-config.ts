@@ -2,11 +2,15 @@ import { randomBytes } from 'node:crypto'
 import { availableParallelism, totalmem } from 'node:os'
 import { CofferError } from '../errors.ts'
 import { maxControlBytes } from '../guest/protocol.ts'
+import { checkImageName } from '../image/find.ts'
+import { type PullPolicy, pullPolicies } from '../image/images.ts'
+import { checkPlatform } from '../image/platform-check.ts'
 import type { RestartPolicy } from '../shim/launch.ts'
 import { blockDeviceBytes } from '../vm/machine.ts'
 import { checkTerminal } from './exec-request.ts'
 import type { BoxOptions } from './options.ts'
 import { checkDuration, type HealthCheckConfig, parseHealthCheck, parseRestart } from './policy-options.ts'
+import { signalNumber } from './signals.ts'
 import {
   checkBoolean,
   checkEnvironment,
@@ -23,7 +27,9 @@ import {
 /** A box as it was created: options checked, defaults filled in. Stored as JSON in its record and never changed. */
 export type BoxConfig = {
   readonly image: string
-  readonly command: readonly string[] | undefined
+  readonly pull: PullPolicy
+  /** `image`: what the image runs. */
+  readonly command: readonly string[] | 'image' | undefined
   readonly entrypoint: readonly string[] | undefined
   /** The main process has a terminal. */
   readonly tty: boolean | { readonly rows: number; readonly cols: number }
@@ -41,7 +47,10 @@ export type BoxConfig = {
   readonly restart: RestartPolicy
   readonly idleTimeoutMs: number | undefined
   readonly maxDurationMs: number | undefined
-  readonly healthCheck: HealthCheckConfig | undefined
+  /** `none`: not even the image's. */
+  readonly healthCheck: HealthCheckConfig | 'none' | undefined
+  /** Asks the main process to end; undefined: the image's, else SIGTERM. */
+  readonly stopSignal: number | undefined
 }
 
 export const builtInImage = 'busybox'
@@ -52,6 +61,8 @@ const leastDiskMib = 128
 
 const known: readonly (keyof BoxOptions)[] = [
   'image',
+  'pull',
+  'platform',
   'command',
   'entrypoint',
   'tty',
@@ -69,6 +80,7 @@ const known: readonly (keyof BoxOptions)[] = [
   'idleTimeoutMs',
   'maxDurationMs',
   'healthCheck',
+  'stopSignal',
 ]
 
 /** Throws `invalid_argument` naming the option. */
@@ -82,8 +94,11 @@ export function parseBoxOptions(
     throw invalid('restart', 'and ephemeral exclude each other', 'An ephemeral box is removed when it stops.')
   return {
     image: options.image === undefined ? builtInImage : checkImage(options.image),
+    pull: checkPull(options),
     command:
-      options.command === undefined ? undefined : checkTextList('command', options.command, maxControlBytes),
+      options.command === undefined || options.command === 'image'
+        ? options.command
+        : checkTextList('command', options.command, maxControlBytes),
     entrypoint:
       options.entrypoint === undefined
         ? undefined
@@ -109,7 +124,11 @@ export function parseBoxOptions(
     restart,
     idleTimeoutMs: checkDuration('idleTimeoutMs', options.idleTimeoutMs),
     maxDurationMs: checkDuration('maxDurationMs', options.maxDurationMs),
-    healthCheck: options.healthCheck === undefined ? undefined : parseHealthCheck(options.healthCheck),
+    healthCheck:
+      options.healthCheck === undefined || options.healthCheck === 'none'
+        ? options.healthCheck
+        : parseHealthCheck(options.healthCheck),
+    stopSignal: options.stopSignal === undefined ? undefined : signalNumber(options.stopSignal),
   }
 }
 
@@ -152,13 +171,30 @@ export function decodeBoxConfig(id: string, json: string): BoxConfig {
   const numbers = [cpus, memoryMib, diskMib].every(value => Number.isInteger(value))
   if (!texts || !numbers) throw damaged(id)
   const restart = { condition: 'no' }
-  return { env: {}, labels: {}, tty: false, detach: false, ephemeral: false, restart, ...config } as BoxConfig
+  const pull = 'missing'
+  return {
+    pull,
+    env: {},
+    labels: {},
+    tty: false,
+    detach: false,
+    ephemeral: false,
+    restart,
+    ...config,
+  } as BoxConfig
 }
 
 function checkImage(image: unknown): string {
   const name = checkText('image', image, 512)
   if (name.trim() === '') throw invalid('image', 'is empty')
+  checkImageName(name)
   return name
+}
+
+function checkPull({ pull = 'missing', platform }: BoxOptions): PullPolicy {
+  if (platform !== undefined) checkPlatform(checkText('platform', platform))
+  if (pullPolicies.includes(pull)) return pull
+  throw invalid('pull', `${show(pull)} is no pull policy`, `Use ${pullPolicies.join(', ')}.`)
 }
 
 function checkMemory(memoryMib: unknown): number {

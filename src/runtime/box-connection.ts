@@ -1,8 +1,9 @@
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CofferError, isCofferError } from '../errors.ts'
+import { CofferError, isCofferError, systemErrorCode } from '../errors.ts'
 import { ExecutionRefused } from '../guest/remote-execution.ts'
 import { Session, SessionLost } from '../guest/session.ts'
+import type { ImageContext } from '../image/find.ts'
 import { crashError, readCrashReport } from '../shim/crash-report.ts'
 import { isOrderly } from '../shim/exit-file.ts'
 import { shimFiles } from '../shim/launch.ts'
@@ -25,6 +26,7 @@ import { type BoxPlace, type Starting, startBox } from './start-box.ts'
 export type BoxContext = {
   readonly home: Home
   readonly store: Store
+  readonly images: ImageContext
   /** Shims this runtime started: their hang-up ends the attached ones. */
   readonly shims: Map<string, ShimProcess>
   readonly spare: SpareShim
@@ -67,7 +69,7 @@ export class BoxConnection {
   }
 
   /** A session with the running box, which is started if need be. Concurrent calls share one. */
-  async connect(options: Starting = {}): Promise<Session> {
+  async connect(options: Starting): Promise<Session> {
     const known = await this.#session?.catch(() => undefined)
     if (known?.isOpen) return known
     const pending = this.#connectNow(options)
@@ -110,19 +112,25 @@ export class BoxConnection {
     const shim = findShim(directory, id)
     const session = this.#session
     if (shim !== undefined) {
-      store.transition(id, { to: 'stopping', from: ['running', 'paused'], details: { cause: 'stopped' } })
-      faultPoint('stop: recorded as stopping')
+      faultPoint('stop: begun')
       await this.#end(shim, session, timeoutMs)
       faultPoint('stop: shim ended')
     }
     shims.get(id)?.[Symbol.dispose]()
     shims.delete(id)
     this.drop(session)
-    const row = store.findBox(id)
-    if (row === undefined) return
+    const found = store.findBox(id)
+    if (found === undefined) return
+    // What the policy of a box wants whose shim had to be killed is planned now: a user's stop has the last word.
+    const row = reconcile(home, store, found)
     const { nextAtMs, ...restarts } = parseRestartRecord(row.restart) ?? {}
     if (nextAtMs !== undefined) store.setRestart(id, JSON.stringify(restarts))
-    reconcile(home, store, row)
+  }
+
+  /** Waits for the end of a box that is about to end. */
+  async whenEnded(signal?: AbortSignal): Promise<void> {
+    while (this.isActive) await sleep(10, undefined, signal === undefined ? {} : { signal })
+    this.drop()
   }
 
   /** Closes a connection. One made since, for the next run of the box, stays. */
@@ -134,9 +142,14 @@ export class BoxConnection {
     )
   }
 
-  /** The loss of the connection, as what became of the box. Coffer's errors as they are. */
+  /** What a request failed with, or the loss of the connection, as what became of the box. Coffer's errors as they are. */
   async explain(step: string, error: unknown): Promise<CofferError> {
     if (error instanceof CofferError) return error
+    if (error instanceof ExecutionRefused && error.failure.kind === 'invalid_state')
+      return new CofferError('invalid_state', `${step}: ${error.message}`, {
+        hint: 'A paused box goes on with `coffer unpause`.',
+        cause: error,
+      })
     if (error instanceof ExecutionRefused && this.isActive)
       return new CofferError('engine_unavailable', `${step}: ${error.message}`, { cause: error })
     if (!(error instanceof SessionLost || error instanceof ExecutionRefused))
@@ -151,6 +164,8 @@ export class BoxConnection {
     const report = readCrashReport(this.place.directory)
     if (report.record !== undefined && isOrderly(report.record.cause))
       return new CofferError('stopped', `${step}: ${report.record.message}`, { cause: error })
+    if (report.record === undefined && this.#context.store.findBox(this.place.id) === undefined)
+      return new CofferError('not_found', `${step}: the box was removed`, { cause: error })
     return crashError(step, report)
   }
 
@@ -183,12 +198,16 @@ export class BoxConnection {
   async #startLocked(options: Starting): Promise<Session> {
     const { store, shims } = this.#context
     const { id, name, directory } = this.place
-    this.row()
+    const { restart } = this.row()
+    const { restarts } = options
+    if (restarts !== undefined && parseRestartRecord(restart)?.nextAtMs === undefined)
+      throw new CofferError('stopped', `box ${this.place.label} was stopped before its policy started it`)
     // A shim that cannot be talked to waits to start the box again, or is about to: that is done here, and now.
     const waiting = findShim(directory, id)
     if (waiting !== undefined) await this.#end(waiting, undefined, 0)
     store.addEvent({ id, name }, 'starting')
-    if (options.restarts === undefined) store.setRestart(id, undefined)
+    // What a policy wants is due until it is done: who does it may die over it.
+    store.setRestart(id, restarts && JSON.stringify({ ...restarts, nextAtMs: Date.now() }))
     faultPoint('start: begun')
     try {
       const { shim, session } = await startBox(this.place, options)
@@ -202,13 +221,16 @@ export class BoxConnection {
         from: ['configured', 'stopped', 'failed', 'unknown'],
         startedAtMs: Date.now(),
       })
+      if (restarts !== undefined) store.setRestart(id, JSON.stringify(restarts))
       faultPoint('start: recorded')
       shim.noted()
+      faultPoint('start: noted')
       return session
     } catch (error) {
       const reason = error instanceof Error ? (error.message.split('\n')[0] ?? '') : String(error)
       if (!isCofferError(error, 'aborted') && !isCofferError(error, 'stopped'))
-        store.transition(id, { to: 'failed', stoppedAtMs: Date.now(), reason, details: { reason } })
+        store.transition(id, { to: 'failed', stoppedAtMs: Date.now(), reason, cause: 'not_started' })
+      if (restarts !== undefined) store.setRestart(id, JSON.stringify(restarts))
       throw error
     }
   }
@@ -218,7 +240,9 @@ export class BoxConnection {
     try {
       this.#context.checkOpen()
     } catch (error) {
-      if (!this.place.config.detach) await shim.end()
+      // A detached one runs on: it learns that nobody is left to tell it more.
+      if (this.place.config.detach) shim[Symbol.dispose]()
+      else await shim.end()
       throw error
     }
   }
@@ -226,14 +250,21 @@ export class BoxConnection {
   async #end(shim: ProcessIdentity, open: Promise<Session> | undefined, timeoutMs: number): Promise<void> {
     const known = await open?.catch(() => undefined)
     const session = known?.isOpen ? known : await this.#tryConnect()
-    const asked = session?.request('stop', { graceMs: timeoutMs }).catch(() => {})
-    // It is between two runs, or in the middle of its end.
-    if (asked === undefined && isAlive(shim)) process.kill(shim.pid, 'SIGTERM')
-    const deadline = performance.now() + timeoutMs + stopMarginMs
-    await Promise.race([asked, sleep(timeoutMs + stopMarginMs, undefined, { ref: false })])
+    const patienceMs = timeoutMs + stopMarginMs
+    const deadline = performance.now() + patienceMs
+    const asked = session?.request('stop', { graceMs: timeoutMs })
+    const isHeard = await Promise.race([
+      asked?.then(
+        () => true,
+        () => false,
+      ),
+      sleep(patienceMs, true, { ref: false }),
+    ])
+    // It is between two runs, or was when the request came: the signal keeps it from beginning another.
+    if (!isHeard) signal(shim, 'SIGTERM')
     while (isAlive(shim)) {
       // Not our child: there is no event for its end. QEMU dies with it.
-      if (performance.now() > deadline) process.kill(shim.pid, 'SIGKILL')
+      if (performance.now() > deadline) signal(shim, 'SIGKILL')
       await sleep(5)
     }
     if (session !== known) session?.[Symbol.dispose]()
@@ -247,5 +278,14 @@ export class BoxConnection {
       await sleep(10)
     }
     return true
+  }
+}
+
+function signal(shim: ProcessIdentity, name: NodeJS.Signals): void {
+  try {
+    if (isAlive(shim)) process.kill(shim.pid, name)
+  } catch (error) {
+    // It ended between the look and the signal.
+    if (systemErrorCode(error) !== 'ESRCH') throw error
   }
 }

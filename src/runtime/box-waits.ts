@@ -1,9 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CofferError } from '../errors.ts'
 import type { BoxConnection, BoxContext } from './box-connection.ts'
+import { startedImage } from './box-image.ts'
 import { boxInfo } from './box-info.ts'
 import type { BoxInfo, BoxStop, LogEntry, WaitOptions } from './options.ts'
-import { checkDuration } from './policy-options.ts'
+import { checkDuration, healthCheckOf } from './policy-options.ts'
 import { checkInteger } from './validate.ts'
 
 const lookMs = 50
@@ -40,7 +41,7 @@ export async function waitUntilHealthy(
   connection: BoxConnection,
   options: WaitOptions,
 ): Promise<void> {
-  if (connection.place.config.healthCheck === undefined)
+  if (healthCheckOf(connection.place.config, startedImage(store, connection.row())) === undefined)
     throw new CofferError('invalid_state', `box ${connection.place.label} has no health check`, {
       hint: 'Create it with one (healthCheck, --health-cmd, --health-port).',
     })
@@ -52,6 +53,7 @@ export async function waitUntilHealthy(
 }
 
 export async function waitForPort(
+  { home, store }: BoxContext,
   connection: BoxConnection,
   port: number,
   options: WaitOptions,
@@ -59,7 +61,10 @@ export async function waitForPort(
   checkInteger('port', port, 1, 0xffff)
   const { label } = connection.place
   await poll(`port ${port} of box ${label}`, options, async () => {
-    const session = await connection.connectRunning('look for a port of')
+    checkRunning(boxInfo(home, store, connection.row()), label)
+    const session = await connection.connectIfRunning()
+    // It is about to end, or between two runs.
+    if (session === undefined) return false
     try {
       const { open } = await session.request('probePort', { port, timeoutMs: longestProbeMs })
       return open === true
@@ -115,7 +120,10 @@ function deadline(what: string, options: WaitOptions): { signal: AbortSignal; gi
     give: () => {
       if (options.signal?.aborted)
         throw new CofferError('aborted', `the wait for ${what} was given up`, { cause: signal.reason })
-      if (signal.aborted) throw new CofferError('timeout', `waited ${timeoutMs} ms for ${what}`)
+      if (signal.aborted)
+        throw new CofferError('timeout', `waited ${timeoutMs} ms for ${what}`, {
+          hint: 'Give it more time, or look at what the box does (coffer inspect, coffer logs).',
+        })
     },
   }
 }

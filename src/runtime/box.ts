@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { CofferError } from '../errors.ts'
 import type { ShimExecRequest } from '../guest/messages.ts'
@@ -5,23 +6,25 @@ import { signalTargets } from '../guest/protocol.ts'
 import type { RemoteExecution } from '../guest/remote-execution.ts'
 import { ExecutionRefused } from '../guest/remote-execution.ts'
 import type { Session } from '../guest/session.ts'
-import { ensureImage, type Image } from '../image/images.ts'
+import type { ImageInfo } from '../image/describe.ts'
+import type { Image } from '../image/images.ts'
 import { readExitRecord } from '../shim/exit-file.ts'
 import { type MainProcess, shimFiles } from '../shim/launch.ts'
 import type { RestartRecord } from '../shim/restart-policy.ts'
 import { createId } from '../state/box-id.ts'
 import { isActive } from '../state/box-status.ts'
 import type { BoxRow } from '../state/store.ts'
-import { findBuilt } from '../vm/components.ts'
 import { decodeBoxConfig } from './box-config.ts'
 import { BoxConnection, type BoxContext } from './box-connection.ts'
+import { boxImage } from './box-image.ts'
 import { boxInfo } from './box-info.ts'
 import { waitForLog, waitForPort, waitForStop, waitUntilHealthy } from './box-waits.ts'
+import type { CommitOptions } from './commit-box.ts'
 import { execRequest } from './exec-request.ts'
 import { Execution, refusedError } from './execution.ts'
 import { BoxExecutions } from './executions.ts'
 import { readLogs } from './logs.ts'
-import { mainRequest } from './main-process.ts'
+import { commandLine, mainRequest, stopSignalOf } from './main-process.ts'
 import type {
   BoxInfo,
   BoxStop,
@@ -80,7 +83,10 @@ export class Box {
    */
   async start(options: StartOptions = {}): Promise<void> {
     this.#context.checkOpen()
-    if (this.#connection.row().status === 'paused')
+    const { status } = this.#connection.row()
+    // What still runs is not what is asked for.
+    if (status === 'stopping') await this.#connection.whenEnded(options.signal)
+    if (status === 'paused')
       throw new CofferError(
         'invalid_state',
         `cannot start box ${this.#connection.place.label}: it is paused`,
@@ -137,6 +143,16 @@ export class Box {
   }
 
   /**
+   * The words that `docker run IMAGE WORDS…` would run: the entrypoint and `words`, or the image's command without any. Pulls the image if need
+   * be. Empty if neither box nor image says anything.
+   */
+  async commandLine(words: readonly string[] = [], options: StartOptions = {}): Promise<string[]> {
+    this.#context.checkOpen()
+    const { config } = this.#connection.place
+    return commandLine(config, await this.#imageDefaults(options), words.length === 0 ? undefined : words)
+  }
+
+  /**
    * Joins the main process: starts the box if it does not run, and then misses nothing; else what was missed (one window), then what comes.
    * Throws `invalid_state` when the box has none, or somebody is attached.
    */
@@ -183,20 +199,37 @@ export class Box {
 
   /** Waits until something in the box accepts TCP connections on its loopback address. Throws as `waitUntilHealthy`. */
   async waitForPort(port: number, options: WaitOptions = {}): Promise<void> {
-    await waitForPort(this.#connection, port, options)
+    await waitForPort(this.#context, this.#connection, port, options)
   }
 
-  /** Waits for a line of the main process that holds or matches `pattern`, also one it wrote before. Throws as `waitUntilHealthy`. */
+  /** Waits for a line of the main process that holds or matches `pattern`, also one it wrote since its last start. Throws as `waitUntilHealthy`. */
   async waitForLog(pattern: string | RegExp, options: WaitOptions = {}): Promise<string> {
+    const begun = this.#context.store.events.lastStart(this.id)?.atMs
+    const since = begun === undefined ? {} : { since: new Date(begun) }
     return waitForLog(this.#connection.place.label, pattern, options, signal =>
-      this.logs({ follow: true, signal }),
+      this.logs({ follow: true, signal, ...since }),
     )
   }
 
   /** The processes inside. Throws `invalid_state` when the box does not run. */
   async top(): Promise<ProcessInfo[]> {
     const session = await this.#connection.connectRunning('list the processes of')
-    return parseProcesses(await session.request('top'))
+    try {
+      return parseProcesses(await session.request('top'))
+    } catch (error) {
+      throw await this.#connection.explain(
+        `cannot list the processes of box ${this.#connection.place.label}`,
+        error,
+      )
+    }
+  }
+
+  /** Makes an image of the box, as it is now: see `commitBox`. Without a name, only its digest names it. */
+  async commit(name?: string, options: CommitOptions = {}): Promise<ImageInfo> {
+    this.#context.checkOpen()
+    const image = await this.#imageDefaults(options)
+    const { commitBox } = await import('./commit-box.ts')
+    return commitBox({ context: this.#context, connection: this.#connection, image, name, options })
   }
 
   /** What the main process wrote, oldest first, also after the box stopped. At most the last 40 MiB are kept. */
@@ -221,15 +254,17 @@ export class Box {
     options: ExecOptions,
   ): Promise<{ request: ShimExecRequest; session: Session }> {
     options.signal?.throwIfAborted()
+    const { signal, onProgress } = options
+    const starting = { ...(signal && { signal }), ...(onProgress && { onProgress }) }
     const request = execRequest(
       command,
       args,
       options,
       this.#connection.place.config,
-      await this.#imageDefaults(),
+      await this.#imageDefaults(starting),
     )
     this.#checkExecutable(command)
-    const session = await this.#start(options.signal === undefined ? {} : { signal: options.signal }, false)
+    const session = await this.#start(starting, false)
     return { request: { ...request, id: createId(), detach: options.detach ?? false }, session }
   }
 
@@ -280,11 +315,13 @@ export class Box {
     await this.#start({ restarts }, false)
   }
 
-  async #start(options: Starting, waitForAttach: boolean): Promise<Session> {
+  async #start(options: Omit<Starting, 'image'>, waitForAttach: boolean): Promise<Session> {
     const { config } = this.#connection.place
-    const request = mainRequest(config, await this.#imageDefaults(options))
-    const main: MainProcess | undefined = request === undefined ? undefined : { request, waitForAttach }
-    return this.#connection.connect({ ...options, main })
+    const image = await this.#imageDefaults(options)
+    const request = mainRequest(config, image)
+    const main: MainProcess | undefined =
+      request === undefined ? undefined : { request, waitForAttach, stopSignal: stopSignalOf(config, image) }
+    return this.#connection.connect({ ...options, image, main })
   }
 
   /** A main process that has ended did its job; running a command in its box afterwards must not do the job again. */
@@ -303,12 +340,10 @@ export class Box {
   }
 
   async #imageDefaults(options: StartOptions = {}): Promise<Image> {
-    this.#image ??= await ensureImage(
-      this.#context.home,
-      this.#connection.place.config.image,
-      findBuilt('busybox', 'the busybox of the built-in image'),
-      options,
-    )
+    // A file that was removed by hand is made again.
+    if (this.#image !== undefined && existsSync(this.#image.path)) return this.#image
+    this.#context.checkOpen()
+    this.#image = await boxImage(this.#context, this.#connection.place, options)
     return this.#image
   }
 }

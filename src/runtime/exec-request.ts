@@ -32,6 +32,7 @@ const known: readonly (keyof ExecOptions)[] = [
   'signal',
   'detach',
   'maxOutputBytes',
+  'onProgress',
 ]
 
 const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'

@@ -1,5 +1,5 @@
 import type { Readable } from 'node:stream'
-import type { Execution } from './execution.ts'
+import type { Execution, Explain } from './execution.ts'
 import type { Result } from './options.ts'
 
 export type ExecutionEvent =
@@ -10,6 +10,7 @@ export type ExecutionEvent =
 /** Both streams and the end as one sequence. Neither stream is read further than the consumer of the events has come. */
 export async function* executionEvents(
   execution: Execution,
+  explain: Explain,
 ): AsyncGenerator<ExecutionEvent, void, undefined> {
   yield { type: 'started', pid: execution.pid }
   const sources = new Map<string, AsyncIterator<Buffer>>()
@@ -27,9 +28,9 @@ export async function* executionEvents(
   pull('stderr')
   while (pending.size > 0) {
     const { name, next } = await Promise.race(pending.values()).catch(async (error: unknown) => {
-      // The stream fails first; `wait` knows the cause.
+      // The stream fails first; `wait` knows the cause, unless the process ended and only the rest of its output is lost.
       await execution.wait()
-      throw error
+      throw await explain(error)
     })
     pending.delete(name)
     if (next.done) continue

@@ -39,6 +39,7 @@ export class Execution {
   #hasLeft = false
   readonly #result: Promise<Result>
   readonly #maxOutputBytes: number | undefined
+  readonly #explain: Explain
 
   /** Made by `box.exec` and `executions.attach`, which wait until it runs. */
   constructor({ id, pid, remote, session, options, explain }: ExecutionParts) {
@@ -47,6 +48,7 @@ export class Execution {
     this.#remote = remote
     this.#session = session
     this.#maxOutputBytes = options.maxOutputBytes
+    this.#explain = explain
     this.stdout = remote.stdout
     this.stderr = remote.stderr
     this.stdin = options.stdin === 'pipe' ? remote.stdin : undefined
@@ -64,7 +66,7 @@ export class Execution {
 
   /** Reads both streams to their end. Rejects as `wait` does, and with `resource_exhausted` above `maxOutputBytes`. */
   output(): Promise<Output> {
-    return collectOutput(this, this.#maxOutputBytes)
+    return collectOutput(this, this.#explain, this.#maxOutputBytes)
   }
 
   /**
@@ -72,7 +74,7 @@ export class Execution {
    * as `wait` rejects.
    */
   events(): AsyncIterable<ExecutionEvent> {
-    return executionEvents(this)
+    return executionEvents(this, this.#explain)
   }
 
   /** Leaves the process running and ends the streams here; `box.executions.attach` comes back to it. `wait` then rejects with `aborted`. */

@@ -1,4 +1,5 @@
 import type { GuestConfiguration } from '../guest/messages.ts'
+import type { ImageConfig } from '../image/config.ts'
 import type { BoxConfig } from './box-config.ts'
 
 /** The 14 capabilities Docker gives a container, by their numbers in linux/capability.h. */
@@ -22,7 +23,10 @@ const defaultCapabilities = {
 /** Enough for a build with many jobs, and a bound for a fork bomb. */
 const pidsMax = 4096
 
-export function guestConfiguration(config: BoxConfig): GuestConfiguration {
+export function guestConfiguration(
+  config: BoxConfig,
+  image: Pick<ImageConfig, 'workdir' | 'volumes'>,
+): GuestConfiguration {
   return {
     hostname: config.hostname,
     machineId: config.machineId,
@@ -30,5 +34,22 @@ export function guestConfiguration(config: BoxConfig): GuestConfiguration {
     hosts: `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n127.0.1.1\t${config.hostname}\n`,
     pidsMax,
     capabilities: Object.values(defaultCapabilities),
+    directories: directoriesOf(config, image),
   }
+}
+
+/** The agent takes so much. An image that declares more volumes than that is none of this world. */
+const maxDirectoriesBytes = 16 * 1024
+
+/** Where commands begin, and what the image declares as volumes: as in Docker, these exist. */
+function directoriesOf(
+  config: BoxConfig,
+  { workdir, volumes }: Pick<ImageConfig, 'workdir' | 'volumes'>,
+): string[] {
+  const wanted = [config.workdir ?? workdir ?? '/', ...volumes].filter(path => path !== '/')
+  let bytes = 0
+  return [...new Set(wanted)].filter(path => {
+    bytes += Buffer.byteLength(path) + 1
+    return bytes <= maxDirectoriesBytes
+  })
 }

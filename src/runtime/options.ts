@@ -1,3 +1,5 @@
+import type { PullPolicy } from '../image/images.ts'
+import type { ImageProgressListener } from '../image/progress.ts'
 import type { BoxStatus } from '../state/box-status.ts'
 import type { EventDetails, EventType } from '../state/events.ts'
 
@@ -6,10 +8,20 @@ export type { BoxStatus, EventType }
 /** What a user hands to the library, before it is parsed. Every number carries its unit in its name. */
 
 export type BoxOptions = {
-  /** Name of an image. Default `busybox`, which is built in and works offline. */
+  /**
+   * An image as Docker names it, or the id of one that is here. The first start pulls it if need be; from then on the box keeps to that image.
+   * Default `busybox`, which is built in and works offline; the one of Docker Hub is `docker.io/library/busybox`, or `busybox` with a version.
+   */
   readonly image?: string
-  /** The box's main process, appended to the entrypoint: its exit stops the box. Without it the box idles until stopped. */
-  readonly command?: readonly string[]
+  /** Whether the first start asks the registry: for what is not here (`missing`, the default), `always` or `never`. */
+  readonly pull?: PullPolicy
+  /** Only `linux/amd64` runs: anything else is refused. */
+  readonly platform?: string
+  /**
+   * The box's main process, appended to the entrypoint: its exit stops the box. `image`: what the image says. Without it the box idles until
+   * stopped.
+   */
+  readonly command?: readonly string[] | 'image'
   readonly entrypoint?: readonly string[]
   /** The main process has a terminal, of this size (24 rows and 80 columns) until a client says otherwise. Default false. */
   readonly tty?: boolean | { readonly rows: number; readonly cols: number }
@@ -40,8 +52,13 @@ export type BoxOptions = {
   readonly idleTimeoutMs?: number
   /** The box stops when it has run for this long. */
   readonly maxDurationMs?: number
-  /** How the shim finds out whether the box does what it should. Default: it does not. */
-  readonly healthCheck?: HealthCheckOptions
+  /** How the shim finds out whether the box does what it should. Default: as the image says; `none`: it does not. */
+  readonly healthCheck?: HealthCheckOptions | 'none'
+  /**
+   * What asks the main process to end, `SIGINT` or a number; what else runs in the box is asked when it has. Default: the image's, else
+   * SIGTERM to all at once.
+   */
+  readonly stopSignal?: number | string
 }
 
 export type RestartOption = 'no' | 'on-failure' | `on-failure:${number}` | 'always' | 'unless-stopped'
@@ -84,6 +101,8 @@ export type ExecOptions = {
   readonly detach?: boolean
   /** Bound of collected output, per stream. Exceeding it kills the process tree. Default 64 MiB. */
   readonly maxOutputBytes?: number
+  /** Told what the start of the box does, if it has to be started. */
+  readonly onProgress?: StepListener
 }
 
 /** One value for both, or each; `'unlimited'` is allowed for both. */
@@ -110,11 +129,16 @@ export type BoxInfo = {
   readonly name: string | undefined
   readonly status: BoxStatus
   readonly image: string
+  /** The manifest it was first started from; undefined before that, and for the built-in image. */
+  readonly imageDigest: string | undefined
   readonly cpus: number
   readonly memoryMib: number
   readonly diskMib: number
   readonly hostname: string
+  /** Its own over those of its image, which are known from the first start on. */
   readonly labels: Readonly<Record<string, string>>
+  /** As its image declares them, `80/tcp`, from the first start on. */
+  readonly exposedPorts: readonly string[]
   readonly detach: boolean
   readonly ephemeral: boolean
   readonly createdAt: Date
@@ -125,6 +149,9 @@ export type BoxInfo = {
   readonly pid: number | undefined
   /** Why the box is `failed`, or how its last run ended. */
   readonly reason: string | undefined
+  /** What ended its last run, as in `BoxStop`, and with which exit code its main process did. */
+  readonly cause: string | undefined
+  readonly exitCode: number | undefined
   readonly health: BoxHealth
   readonly restart: BoxRestart
   readonly idleTimeoutMs: number | undefined
@@ -194,7 +221,8 @@ export type WaitOptions = {
   readonly signal?: AbortSignal
 }
 
-export type StepListener = (progress: { readonly step: string; readonly detail?: string }) => void
+/** What is done now, in words; while an image is pulled, `layer` says in numbers how far each of its layers is. */
+export type StepListener = ImageProgressListener
 
 /** An execution as `box.executions` tells of it. The main process has the id `main`. */
 export type ExecutionInfo = {

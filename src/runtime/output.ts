@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream'
 import { CofferError } from '../errors.ts'
-import type { Execution } from './execution.ts'
+import type { Execution, Explain } from './execution.ts'
 import type { Result } from './options.ts'
 
 /** A result together with everything the process wrote. Bytes stay bytes; text is decoded when asked for. */
@@ -35,6 +35,7 @@ const defaultMaxOutputBytes = 64 * 1024 * 1024
 
 export async function collectOutput(
   execution: Execution,
+  explain: Explain,
   maxOutputBytes: number = defaultMaxOutputBytes,
 ): Promise<Output> {
   const [stdout, stderr, result] = await Promise.all([
@@ -42,10 +43,10 @@ export async function collectOutput(
     collect(execution, execution.stderr, maxOutputBytes),
     execution.wait(),
   ]).catch(async (error: unknown) => {
-    // The stream fails first; `wait` knows the cause.
+    // The stream fails first; `wait` knows the cause, unless the process ended and only the rest of its output is lost.
     if (error instanceof CofferError) throw error
     await execution.wait()
-    throw error
+    throw await explain(error)
   })
   return new Output(result, stdout, stderr)
 }

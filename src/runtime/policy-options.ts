@@ -1,3 +1,4 @@
+import type { ImageConfig } from '../image/config.ts'
 import type { HealthPolicy, Policy, RestartPolicy } from '../shim/launch.ts'
 import type { BoxConfig } from './box-config.ts'
 import { execRequest, type ImageDefaults } from './exec-request.ts'
@@ -10,6 +11,9 @@ export type HealthCheckConfig = Omit<HealthPolicy, 'probe'> &
 
 // Node's timers take 31 bits.
 const longestMs = 0x7fffffff
+const longestTimeoutMs = 60_000
+const mostRetries = 1000
+const defaults = { intervalMs: 30_000, retries: 3 } as const
 
 /** Throws `invalid_argument`. */
 export function parseRestart(text: unknown): RestartPolicy {
@@ -56,22 +60,47 @@ export function parseHealthCheck(options: HealthCheckOptions): HealthCheckConfig
       : { command: checkCommand(command) }
   return {
     ...probe,
-    intervalMs: checkInteger('healthCheck.intervalMs', options.intervalMs ?? 30_000, 1, longestMs),
-    timeoutMs: checkInteger('healthCheck.timeoutMs', options.timeoutMs ?? 10_000, 1, 60_000),
-    retries: checkInteger('healthCheck.retries', options.retries ?? 3, 1, 1000),
+    intervalMs: checkInteger(
+      'healthCheck.intervalMs',
+      options.intervalMs ?? defaults.intervalMs,
+      1,
+      longestMs,
+    ),
+    timeoutMs: checkInteger('healthCheck.timeoutMs', options.timeoutMs ?? 10_000, 1, longestTimeoutMs),
+    retries: checkInteger('healthCheck.retries', options.retries ?? defaults.retries, 1, mostRetries),
     startPeriodMs: checkInteger('healthCheck.startPeriodMs', options.startPeriodMs ?? 0, 0, longestMs),
   }
 }
 
 /** What the shim is told about a box's policies. */
-export function policyOf(config: BoxConfig, image: ImageDefaults): Policy {
-  const { restart, idleTimeoutMs, maxDurationMs, ephemeral, healthCheck } = config
+export function policyOf(config: BoxConfig, image: ImageDefaults & Pick<ImageConfig, 'healthCheck'>): Policy {
+  const { restart, idleTimeoutMs, maxDurationMs, ephemeral } = config
+  const healthCheck = healthCheckOf(config, image)
   return {
     restart,
     idleTimeoutMs,
     maxDurationMs,
     ephemeral,
     health: healthCheck && healthPolicy(healthCheck, config, image),
+  }
+}
+
+/** The box's health check, else its image's. */
+export function healthCheckOf(
+  { healthCheck }: Pick<BoxConfig, 'healthCheck'>,
+  image: Pick<ImageConfig, 'healthCheck'> | undefined,
+): HealthCheckConfig | undefined {
+  if (healthCheck === 'none') return undefined
+  const check = image?.healthCheck
+  if (healthCheck !== undefined || check === undefined) return healthCheck
+  const { command, startPeriodMs = 0, retries = defaults.retries } = check
+  return {
+    command,
+    intervalMs: Math.min(check.intervalMs ?? defaults.intervalMs, longestMs),
+    // Docker's default, not that of boxes: the image was made for it.
+    timeoutMs: Math.min(check.timeoutMs ?? 30_000, longestTimeoutMs),
+    retries: Math.min(retries, mostRetries),
+    startPeriodMs: Math.min(startPeriodMs, longestMs),
   }
 }
 

@@ -29,6 +29,9 @@ export function reconcile(home: Home, store: Store, row: BoxRow): BoxRow {
 function planOverdueRestart(store: Store, row: BoxRow, directory: string): void {
   // Nothing runs by itself after the host was started: there is no daemon.
   if (isOfEarlierBoot(directory, row.id)) return
+  // An attached box ends with whoever started it.
+  const config = decodeBoxConfig(row.id, row.config)
+  if (!config.detach) return
   const atMs = Date.now()
   const record = readExitRecord(join(directory, shimFiles.exit)) ?? {
     cause: 'shim_failed' as const,
@@ -40,7 +43,7 @@ function planOverdueRestart(store: Store, row: BoxRow, directory: string): void 
   }
   const before = parseRestartRecord(row.restart)
   const ranMs = atMs - (row.startedAtMs ?? atMs)
-  const plan = planRestart(decodeBoxConfig(row.id, row.config).restart, { record, ranMs, before })
+  const plan = planRestart(config.restart, { record, ranMs, before })
   if (plan === undefined) return
   const restarts = {
     count: plan.count - 1,

@@ -8,7 +8,7 @@ import { identify } from '../state/process-identity.ts'
 import type { BoxRow } from '../state/store.ts'
 import { decodeBoxConfig } from './box-config.ts'
 import type { BoxContext } from './box-connection.ts'
-import { findShim } from './liveness.ts'
+import { findShim, isOfEarlierBoot } from './liveness.ts'
 import { reconcile } from './reconcile.ts'
 import { boxLockPath, removeBoxFiles } from './remove-box.ts'
 
@@ -43,8 +43,13 @@ function recoverBox(context: BoxContext, stored: BoxRow): OverdueRestart[] {
   const config = decodeBoxConfig(row.id, row.config)
   if (config.ephemeral) sweepEphemeral(context, row)
   const restarts = parseRestartRecord(row.restart)
-  const isOverdue = restarts?.nextAtMs !== undefined && config.detach
-  return isOverdue && findShim(join(home.boxes, row.id), row.id) === undefined ? [{ row, restarts }] : []
+  const directory = join(home.boxes, row.id)
+  if (restarts?.nextAtMs === undefined || !config.detach || findShim(directory, row.id) !== undefined)
+    return []
+  if (!isOfEarlierBoot(directory, row.id)) return [{ row, restarts }]
+  // Nothing runs by itself after the host was started: there is no daemon.
+  store.setRestart(row.id, JSON.stringify({ ...restarts, nextAtMs: undefined }))
+  return []
 }
 
 /** Whoever holds its lock is busy with just that. */

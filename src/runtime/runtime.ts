@@ -1,6 +1,6 @@
 import { join } from 'node:path'
 import { CofferError, isCofferError } from '../errors.ts'
-import { checkImageName } from '../image/images.ts'
+import type { ImageSettings } from '../image/find.ts'
 import { createId } from '../state/box-id.ts'
 import { type BoxStatus, isActive } from '../state/box-status.ts'
 import { faultPoint } from '../state/fault-point.ts'
@@ -12,6 +12,7 @@ import { checkName, decodeBoxConfig, parseBoxOptions } from './box-config.ts'
 import type { BoxContext } from './box-connection.ts'
 import { boxInfo } from './box-info.ts'
 import { followEvents } from './events.ts'
+import { freeRemovedImages, Images, type ImagesOptions, parseImagesOptions } from './images.ts'
 import { findShim } from './liveness.ts'
 import type { BoxEvent, BoxInfo, BoxOptions, EventOptions } from './options.ts'
 import { type OverdueRestart, recover } from './recovery.ts'
@@ -23,6 +24,7 @@ import { checkInteger, checkKeys } from './validate.ts'
 export type RuntimeOptions = {
   /** Default `COFFER_HOME`, else `~/.coffer`. */
   readonly home?: string
+  readonly images?: ImagesOptions
 }
 
 const shutdownTimeoutMs = 10_000
@@ -35,17 +37,19 @@ export class Runtime {
   readonly #context: BoxContext
   readonly #shims = new Map<string, ShimProcess>()
   readonly #spare: SpareShim
+  #images: Images | undefined
   #isOpen = true
   #recovering: Promise<void> = Promise.resolve()
   #shutdown: Promise<void> | undefined
 
-  private constructor(home: Home, store: Store) {
+  private constructor(home: Home, store: Store, settings: ImageSettings) {
     this.#home = home
     this.#spare = new SpareShim(home)
     this.#store = store
     this.#context = {
       home,
       store,
+      images: { home, store, settings },
       shims: this.#shims,
       spare: this.#spare,
       sessions: new Set(),
@@ -55,11 +59,18 @@ export class Runtime {
 
   /** Throws `permission_denied` or `storage_error` for a home that cannot be used, `database_error` for its records. */
   static async open(options: RuntimeOptions = {}): Promise<Runtime> {
-    checkKeys('options', options, ['home'])
+    checkKeys('options', options, ['home', 'images'])
+    const settings = parseImagesOptions(options.images ?? {})
     const home = openHome(options.home)
-    const runtime = new Runtime(home, new Store(home.database))
+    const runtime = new Runtime(home, new Store(home.database), settings)
     runtime.#recovering = runtime.#restart(recover(runtime.#context))
     return runtime
+  }
+
+  /** The images of the home. */
+  get images(): Images {
+    this.#images ??= new Images(this.#context)
+    return this.#images
   }
 
   get home(): string {
@@ -71,7 +82,6 @@ export class Runtime {
     this.#checkOpen()
     const id = createId()
     const config = parseBoxOptions(options, { id, name: name === undefined ? undefined : checkName(name) })
-    checkImageName(config.image)
     const row: BoxRow = {
       id,
       name,
@@ -127,6 +137,7 @@ export class Runtime {
       await new Box(this.#context, row).stopLocked(0)
     }
     removeBoxFiles(this.#context, id)
+    await freeRemovedImages(this.#context.images)
   }
 
   /** Removes every box that does not run, and returns their ids. Boxes that are started meanwhile stay. */
@@ -189,11 +200,12 @@ export class Runtime {
 
   /** Starts what its policy wants to run. What does not start has a record and an event that say so. */
   async #restart(overdue: readonly OverdueRestart[]): Promise<void> {
+    // A runtime that is shut down at once, as that of a command line is, waits for what it began here.
+    const context = { ...this.#context, checkOpen: () => {} }
     await Promise.allSettled(
       overdue.map(async ({ row, restarts: { cause, count } }) => {
         const restarts = { count: count + 1, cause, lastAtMs: Date.now() }
-        this.#store.setRestart(row.id, JSON.stringify(restarts))
-        await new Box(this.#context, row).startByPolicy(restarts)
+        await new Box(context, row).startByPolicy(restarts)
       }),
     )
   }

@@ -5,7 +5,7 @@ import { createOverlay } from '../disk/qcow2.ts'
 import { CofferError, systemErrorCode } from '../errors.ts'
 import type { Failure } from '../guest/messages.ts'
 import { Session } from '../guest/session.ts'
-import { ensureImage } from '../image/images.ts'
+import type { Image } from '../image/images.ts'
 import { crashError, readCrashReport } from '../shim/crash-report.ts'
 import { type MainProcess, shimFiles } from '../shim/launch.ts'
 import type { RestartRecord } from '../shim/restart-policy.ts'
@@ -25,6 +25,7 @@ import type { ShimProcess } from './shim-process.ts'
 import type { SpareShim } from './spare-shim.ts'
 
 export type Starting = StartOptions & {
+  readonly image: Image
   readonly main?: MainProcess | undefined
   /** Counted so far, when a policy and not a user asks for the start. */
   readonly restarts?: RestartRecord | undefined
@@ -56,7 +57,6 @@ export async function startBox(
   const { accelerator } = await chooseAccelerator(home, components.qemu)
   const spec: MachineSpec = { accelerator, cpus: config.cpus, memoryMib: config.memoryMib }
   const shared = await guardStorage(place, async () => ({
-    image: await ensureImage(home, config.image, components.busybox, options),
     diskBase: await ensureBaseDisk(home, components.makeExt4, config.diskMib, options.signal),
     template: await ensureTemplate(home, components, spec, options),
   }))
@@ -82,14 +82,14 @@ export async function startBox(
       qemu: components.qemu,
       bubblewrap: components.bubblewrap,
       templateDirectory: shared.template.directory,
-      image: shared.image.path,
+      image: options.image.path,
       disk,
       diskBase: shared.diskBase,
-      guest: guestConfiguration(config),
+      guest: guestConfiguration(config, options.image),
       name: place.name,
       database: home.database,
       lock: boxLockPath(home, place.id),
-      policy: policyOf(config, shared.image),
+      policy: policyOf(config, options.image),
       restarts: options.restarts,
       main: options.main,
     })

@@ -35,6 +35,7 @@ export async function carryOut(run: BoxRun, parameters: CborMap): Promise<CborMa
         timeoutMs: integer(parameters, 'timeoutMs', 1, longestFreezeMs),
       })
     case 'thaw':
+      run.checkRunning()
       return run.agent.request('thaw')
     case 'pause':
       await run.pause()

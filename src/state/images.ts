@@ -181,6 +181,20 @@ export class ImageTable {
     })
   }
 
+  /** The boxes that were started from images, and from which. */
+  startedBoxes(): (ImageUser & { readonly digest: string })[] {
+    return this.#database
+      .all(
+        'list boxes',
+        'SELECT id, name, image_digest FROM box WHERE image_digest IS NOT NULL ORDER BY created_at_ms',
+      )
+      .map(row => ({
+        id: String(row['id']),
+        name: textOf(row['name']),
+        digest: String(row['image_digest']),
+      }))
+  }
+
   /** The boxes that were started from an image. */
   boxesOf(digest: string): ImageUser[] {
     return this.#database

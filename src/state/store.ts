@@ -126,6 +126,16 @@ export class Store implements Disposable {
     })
   }
 
+  /** Puts back how a box ended last, after it was started for other work than its own and stopped again. */
+  restoreEnd({ id, status, startedAtMs, stoppedAtMs, reason, exitCode, cause }: BoxRow): void {
+    this.#database.run(
+      'restore the end',
+      `UPDATE box SET status = ?, started_at_ms = ?, stopped_at_ms = ?, reason = ?, exit_code = ?, cause = ?
+       WHERE id = ? AND status = 'stopped'`,
+      [status, startedAtMs ?? null, stoppedAtMs ?? null, reason ?? null, exitCode ?? null, cause ?? null, id],
+    )
+  }
+
   setHealth(id: string, health: string | undefined): void {
     this.#database.run('record health', 'UPDATE box SET health = ? WHERE id = ?', [health ?? null, id])
   }

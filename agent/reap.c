@@ -66,7 +66,8 @@ static void take_report(struct stream *stream)
     loop_close(&stream->status);
     stream->running = true;
     if (!failed) {
-        send_started(stream, first.pid);
+        /* Killed before it could say its number: nobody can ask for that any more, and the agent's own stands in. */
+        send_started(stream, first.pid > 0 ? first.pid : stream->pid);
         input_started(stream);
         return;
     }

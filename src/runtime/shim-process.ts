@@ -7,6 +7,7 @@ import type { Launch } from '../shim/launch.ts'
 import type { ShimReport } from '../shim/report.ts'
 import { faultEnvironment } from '../state/fault-point.ts'
 import { type Home, temporaryPath } from '../state/home.ts'
+import { identify, type ProcessIdentity } from '../state/process-identity.ts'
 
 const endPatienceMs = 5_000
 
@@ -86,6 +87,11 @@ export class ShimProcess implements Disposable {
   /** Tells the shim that its box is recorded as running: what becomes of the box from now on is the shim's to record. */
   noted(): void {
     this.#socket.write('noted\n')
+  }
+
+  /** Undefined when it has ended. */
+  get identity(): ProcessIdentity | undefined {
+    return identify(this.#child.pid ?? 0)
   }
 
   /** Whether the process can still be given a box. */

@@ -9,6 +9,7 @@ import type { Image } from '../image/images.ts'
 import { crashError, readCrashReport } from '../shim/crash-report.ts'
 import { type MainProcess, shimFiles } from '../shim/launch.ts'
 import type { RestartRecord } from '../shim/restart-policy.ts'
+import { writeFileAtomic } from '../state/atomic-file.ts'
 import { faultPoint } from '../state/fault-point.ts'
 import type { Home } from '../state/home.ts'
 import { packageVersion } from '../version.ts'
@@ -73,6 +74,9 @@ export async function startBox(
     faultPoint('start: disk made')
     // 3. The shim, which starts the VM.
     shim = await guardStorage(place, () => place.spare.take())
+    // By its starter, and before it knows its box: who looks for a shim under the box's lock then misses none that is on its way.
+    writePidFile(place, shim)
+    faultPoint('start: pid file written')
     shim.launch({
       boxId: place.id,
       directory,
@@ -107,6 +111,11 @@ export async function startBox(
     for (const name of [shimFiles.pid, shimFiles.socket]) rmSync(join(directory, name), { force: true })
     throw error
   }
+}
+
+function writePidFile({ id, directory }: BoxPlace, { identity }: ShimProcess): void {
+  if (identity === undefined) return
+  writeFileAtomic(join(directory, shimFiles.pid), JSON.stringify({ ...identity, boxId: id }))
 }
 
 /** Beside and renamed: half of a disk would be taken for the box's disk. */

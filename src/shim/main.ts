@@ -6,9 +6,7 @@
 import { renameSync, rmSync } from 'node:fs'
 import { Socket } from 'node:net'
 import { join } from 'node:path'
-import { writeFileAtomic } from '../state/atomic-file.ts'
 import { faultPoint } from '../state/fault-point.ts'
-import { identify } from '../state/process-identity.ts'
 import { failureRecord, writeExitRecord } from './exit-file.ts'
 import { type Launch, shimFiles } from './launch.ts'
 import type { ShimReport } from './report.ts'
@@ -49,12 +47,7 @@ async function run(launch: Launch): Promise<void> {
   process.title = `coffer-shim ${launch.boxId} ${directory}`
   renameSync(log, join(directory, shimFiles.log))
   rmSync(join(directory, shimFiles.exit), { force: true })
-  faultPoint('shim: before its pid file')
-  writeFileAtomic(
-    join(directory, shimFiles.pid),
-    JSON.stringify({ ...identify(process.pid), boxId: launch.boxId }),
-  )
-  faultPoint('shim: after its pid file')
+  faultPoint('shim: launched')
   // QEMU needs a while to come up; the rest of this program is loaded meanwhile.
   const vmm = await spawnRestored(launch)
   faultPoint('shim: VMM spawned')

@@ -84,6 +84,20 @@ test('a process that is killed while it holds the lock of a box blocks nobody', 
   assert.equal((await box.run('echo', ['free'])).text, 'free\n')
 })
 
+test('a box whose starter dies with its shim on the way is started by the next at once, as one VM', async () => {
+  await using home = await openTestHome()
+  const box = await home.runtime.create(detached)
+  for (const step of ['start: pid file written', 'start: shim launched', 'shim: launched']) {
+    await using other = await OtherProcess.open(home.path, { COFFER_FAULT_AT: step })
+    await other.tell({ do: 'start', box: box.id })
+    assert.equal((await box.run('echo', [step])).text, `${step}\n`)
+    const { shims, vmms } = engineOf(box.id)
+    assert.deepEqual([shims, vmms.length], [[(await box.info()).pid], 1], step)
+    await box.stop({ timeoutMs: 0 })
+    await assertReaped(home.path, box.id)
+  }
+})
+
 test('a stop during a start waits for it, then stops the box', async () => {
   await using home = await openTestHome()
   const box = await home.runtime.create(detached)

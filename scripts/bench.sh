@@ -7,7 +7,7 @@ sh scripts/setup.sh --quiet >&2
 PATH=$root/node_modules/.bin:$PATH
 export PATH
 
-[ $# -gt 0 ] || set -- start exec stream memory
+[ $# -gt 0 ] || set -- start exec stream memory image lifecycle
 for name in "$@"; do
   [ -e "bench/$name.ts" ] || { echo "bench: there is no benchmark '$name' (bench/$name.ts)" >&2 && exit 2; }
 done

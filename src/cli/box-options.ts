@@ -1,4 +1,5 @@
-import { type Command, InvalidArgumentError } from 'commander'
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import type { PullPolicy } from '../image/images.ts'
 import type { BoxOptions } from '../runtime/options.ts'
 import { addPolicyOptions, type PolicyShape, policyOptions } from './policy-options.ts'
 import { parseCount, parseSizeMib } from './size.ts'
@@ -12,6 +13,8 @@ export type BoxShape = PolicyShape & {
   readonly disk?: number
   readonly entrypoint?: string
   readonly label?: Readonly<Record<string, string>>
+  readonly pull?: PullPolicy
+  readonly platform?: string
 }
 
 export function addBoxOptions(command: Command): Command {
@@ -23,6 +26,13 @@ export function addBoxOptions(command: Command): Command {
     .option('--disk <SIZE>', 'size of the writable disk; MiB without a unit', parseSizeMib)
     .option('--entrypoint <FILE>', "what CMD is appended to, instead of the image's; '' for nothing")
     .option('-l, --label <KEY[=VALUE]>', 'a label of the box, for ps --filter; repeatable', collectLabel)
+    .addOption(
+      new Option(
+        '--pull <POLICY>',
+        'when the registry is asked for IMAGE: if it is not here (missing, the default), always or never',
+      ).choices(['missing', 'always', 'never']),
+    )
+    .option('--platform <PLATFORM>', 'of IMAGE: linux/amd64, which is all that boxes run')
   return addPolicyOptions(command)
 }
 
@@ -34,14 +44,16 @@ export function boxOptions(shape: BoxShape, image: string | undefined): BoxOptio
     ...(shape.memory === undefined ? {} : { memoryMib: shape.memory }),
     ...(shape.disk === undefined ? {} : { diskMib: shape.disk }),
     ...(shape.label === undefined ? {} : { labels: shape.label }),
+    ...(shape.pull === undefined ? {} : { pull: shape.pull }),
+    ...(shape.platform === undefined ? {} : { platform: shape.platform }),
     ...policyOptions(shape),
   }
 }
 
-/** What runs in the box as its main process: neither given, none does. */
+/** What runs in the box as its main process: neither given, none does. `image` asks for what the image runs. */
 export function mainProcess(
   { entrypoint }: BoxShape,
-  command: readonly string[],
+  command: readonly string[] | 'image',
 ): Pick<BoxOptions, 'command' | 'entrypoint'> {
   return {
     ...(entrypoint === undefined ? {} : { entrypoint: entrypoint === '' ? [] : [entrypoint] }),

@@ -28,14 +28,8 @@ test('a box that runs says for how long, and how it is if it is checked', () => 
 
 test('a box that stopped says when, and how its main process ended', () => {
   assert.equal(status(stopped), 'stopped 2 minutes ago')
-  assert.equal(
-    status({ ...stopped, cause: 'main_exited', exitCode: 3 }),
-    'stopped 2 minutes ago (exit 3)',
-  )
-  assert.equal(
-    status({ ...stopped, cause: 'main_exited', exitCode: -9 }),
-    'stopped 2 minutes ago (exit 137)',
-  )
+  assert.equal(status({ ...stopped, cause: 'main_exited', exitCode: 3 }), 'stopped 2 minutes ago (exit 3)')
+  assert.equal(status({ ...stopped, cause: 'main_exited', exitCode: -9 }), 'stopped 2 minutes ago (exit 137)')
   assert.equal(status({ ...stopped, status: 'failed', reason: undefined }), 'failed 2 minutes ago')
 })
 

@@ -12,11 +12,24 @@ export async function forEachBox(
   work: (reference: string) => Promise<void>,
   abort?: AbortSignal,
 ): Promise<number> {
+  const done = async (reference: string): Promise<readonly string[]> => {
+    await work(reference)
+    return [reference]
+  }
+  return forEachName(references, options, done, abort)
+}
+
+/** `forEachBox` for names of anything: prints the lines that `work` returns. */
+export async function forEachName(
+  names: readonly string[],
+  options: GlobalOptions,
+  work: (name: string) => Promise<readonly string[]>,
+  abort?: AbortSignal,
+): Promise<number> {
   let exitCode: number = exitCodes.ok
-  for (const reference of references) {
+  for (const name of names) {
     try {
-      await work(reference)
-      process.stdout.write(`${reference}\n`)
+      for (const line of await work(name)) process.stdout.write(`${line}\n`)
     } catch (error) {
       if (abort?.aborted) throw error
       exitCode = reportError(error, { debug: options.debug === true })

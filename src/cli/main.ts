@@ -55,9 +55,10 @@ function pathOf(command: Command | undefined): string {
   return path.join(' ') || 'coffer'
 }
 
-/** The command whose action has failed: the program keeps its name as its first operand. */
+/** The command whose action has failed: each level keeps the name of the next as its first operand. */
 function namedCommand(program: Command): Command | undefined {
-  return program.commands.find(command => command.name() === program.args[0])
+  const command = program.commands.find(each => each.name() === program.args[0])
+  return command === undefined ? undefined : (namedCommand(command) ?? command)
 }
 
 // Before the command line is parsed, because parsing can fail. Words after `--` belong to a command in a box.

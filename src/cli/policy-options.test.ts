@@ -57,3 +57,10 @@ test('what is no policy is refused', () => {
   for (const words of wrong)
     assert.throws(() => parse(...words), { code: 'commander.invalidArgument' }, words.join(' '))
 })
+
+test('no health check at all excludes settings of one; a stop signal is a signal', () => {
+  assert.deepEqual(parse('--no-healthcheck', '--stop-signal', 'int'), { healthCheck: 'none', stopSignal: 2 })
+  assert.throws(() => parse('--no-healthcheck', '--health-cmd', 'true'), UsageError)
+  assert.throws(() => parse('--no-healthcheck', '--health-retries', '2'), UsageError)
+  assert.throws(() => parse('--stop-signal', 'NOTHING'), { code: 'commander.invalidArgument' })
+})

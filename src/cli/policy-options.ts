@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import type { BoxOptions, HealthCheckOptions, RestartOption } from '../runtime/options.ts'
 import { parseDurationMs, parseTimerMs } from './duration.ts'
+import { parseSignal } from './signal-option.ts'
 import { parseCount, parsePort } from './size.ts'
 import { UsageError } from './usage-error.ts'
 
@@ -15,6 +16,9 @@ export type PolicyShape = {
   readonly healthTimeout?: number
   readonly healthRetries?: number
   readonly healthStartPeriod?: number
+  /** `--no-healthcheck` makes it false. */
+  readonly healthcheck?: boolean
+  readonly stopSignal?: number
 }
 
 const heading = 'What the box does by itself:'
@@ -40,6 +44,11 @@ const options = [
   new Option('--health-start-period <TIME>', 'failures this soon do not count (0)').argParser(
     parseDurationMs,
   ),
+  new Option('--no-healthcheck', "no health check, not even the image's"),
+  new Option(
+    '--stop-signal <SIGNAL>',
+    "what asks the main process to end, such as INT, in place of the image's",
+  ).argParser(parseSignal),
 ]
 
 export function addPolicyOptions(command: Command): Command {
@@ -54,10 +63,11 @@ export function policyOptions(shape: PolicyShape): BoxOptions {
     ...(shape.idleTimeout === undefined ? {} : { idleTimeoutMs: shape.idleTimeout }),
     ...(shape.maxDuration === undefined ? {} : { maxDurationMs: shape.maxDuration }),
     ...(healthCheck === undefined ? {} : { healthCheck }),
+    ...(shape.stopSignal === undefined ? {} : { stopSignal: shape.stopSignal }),
   }
 }
 
-function healthCheckOptions(shape: PolicyShape): HealthCheckOptions | undefined {
+function healthCheckOptions(shape: PolicyShape): HealthCheckOptions | 'none' | undefined {
   const { healthCmd: command, healthPort: port } = shape
   if (command !== undefined && port !== undefined)
     throw new UsageError('--health-cmd and --health-port exclude each other')
@@ -66,6 +76,11 @@ function healthCheckOptions(shape: PolicyShape): HealthCheckOptions | undefined 
     ...(shape.healthTimeout === undefined ? {} : { timeoutMs: shape.healthTimeout }),
     ...(shape.healthRetries === undefined ? {} : { retries: shape.healthRetries }),
     ...(shape.healthStartPeriod === undefined ? {} : { startPeriodMs: shape.healthStartPeriod }),
+  }
+  if (shape.healthcheck === false) {
+    if (command !== undefined || port !== undefined || Object.keys(times).length > 0)
+      throw new UsageError('--no-healthcheck excludes every other --health-…')
+    return 'none'
   }
   if (command !== undefined) return { command, ...times }
   if (port !== undefined) return { port, ...times }

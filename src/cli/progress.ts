@@ -1,58 +1,52 @@
+import type { LayerProgress } from '../image/progress.ts'
 import type { StepListener } from '../runtime/options.ts'
-import { paint, printable } from './style.ts'
+import { LineProgress } from './line-progress.ts'
+import type { PartProgress } from './parts.ts'
+import { printable } from './style.ts'
+import { TerminalProgress } from './terminal-progress.ts'
 
-const frames = ['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏']
-const frameMs = 100
-// A start from a template ends before this, and is not worth a word.
-const spinnerDelayMs = 400
-const lineDelayMs = 1000
-
-export type Progress = { readonly onProgress: StepListener; readonly stop: () => void }
-
-/** Shows the present step on stderr: a spinner on a terminal, else a line for each step that takes long. */
-export function showProgress(stream: NodeJS.WriteStream = process.stderr): Progress {
-  return stream.isTTY === true ? spin(stream) : printLongSteps(stream)
+/** Shows on standard error how far something is. */
+export type Progress = {
+  readonly onProgress: StepListener
+  readonly onPart: (part: PartProgress) => void
+  /** Nothing of it stays on a terminal. */
+  readonly stop: () => void
 }
 
-function spin(stream: NodeJS.WriteStream): Progress {
-  const startedAt = Date.now()
-  let label = 'starting'
-  let frame = 0
-  let drawn = false
-  const timer = setInterval(() => {
-    const elapsedMs = Date.now() - startedAt
-    if (elapsedMs < spinnerDelayMs) return
-    const text = `${label} (${(elapsedMs / 1000).toFixed(1)} s)`
-    // Longer than the line, it would wrap, and the next frame would erase only its last part.
-    const fitting = text.slice(0, Math.max(0, (stream.columns ?? 80) - 3))
-    stream.write(`\r\u001b[K${paint('cyan', frames[frame++ % frames.length] ?? '', stream)} ${fitting}`)
-    drawn = true
-  }, frameMs)
-  timer.unref()
+/** What is shown: `long` work that takes longer than a moment, `all` of it from the beginning, or nothing. */
+export type ProgressMode = 'long' | 'all' | 'none'
+
+/** Bars and a spinner on a terminal that can go back a line, else lines. */
+export function showProgress(
+  mode: ProgressMode = 'long',
+  stream: NodeJS.WriteStream = process.stderr,
+): Progress {
+  if (mode === 'none') return silent
+  const isScreen = stream.isTTY === true && process.env['TERM'] !== 'dumb'
+  return isScreen ? new TerminalProgress(mode, stream) : new LineProgress(mode, stream)
+}
+
+const silent: Progress = { onProgress: () => {}, onPart: () => {}, stop: () => {} }
+
+/** Names come from images and registries. */
+export function labelOf({ step, detail }: { readonly step: string; readonly detail?: string }): string {
+  return printable(detail === undefined ? step : `${step}: ${detail}`).replace(/\s+/g, ' ')
+}
+
+export function layerPart({ layer, index, phase, bytes, totalBytes }: LayerProgress): PartProgress {
+  const isDownloaded = phase === 'waiting' && totalBytes > 0 && bytes === totalBytes
   return {
-    onProgress: progress => {
-      label = labelOf(progress)
-    },
-    stop: () => {
-      clearInterval(timer)
-      if (drawn) stream.write('\r\u001b[K')
-      drawn = false
-    },
+    key: index,
+    label: shortDigest(layer),
+    phase: isDownloaded ? 'downloaded' : phase,
+    bytes: phase === 'done' ? totalBytes : bytes,
+    totalBytes,
+    isActive: phase === 'downloading' || phase === 'merging',
+    isDone: phase === 'done',
   }
 }
 
-function printLongSteps(stream: NodeJS.WriteStream): Progress {
-  let timer: NodeJS.Timeout | undefined
-  return {
-    onProgress: progress => {
-      clearTimeout(timer)
-      timer = setTimeout(() => stream.write(`coffer: ${labelOf(progress)} …\n`), lineDelayMs)
-      timer.unref()
-    },
-    stop: () => clearTimeout(timer),
-  }
-}
-
-function labelOf({ step, detail }: Parameters<StepListener>[0]): string {
-  return printable(detail === undefined ? step : `${step}: ${detail}`).replaceAll('\n', ' ')
+/** The first twelve digits, as Docker shows ids. */
+export function shortDigest(digest: string): string {
+  return digest.slice(digest.indexOf(':') + 1).slice(0, 12)
 }

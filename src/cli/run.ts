@@ -1,10 +1,11 @@
-import { isCofferError } from '../errors.ts'
+import { CofferError, isCofferError } from '../errors.ts'
 import type { Box } from '../runtime/box.ts'
 import type { BoxOptions } from '../runtime/options.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { type Attached, attach } from './attach.ts'
 import { type BoxShape, boxOptions, mainProcess } from './box-options.ts'
 import { type GlobalOptions, withRuntime } from './context.ts'
+import { withBoxImage } from './daemon-image.ts'
 import { readEnvironment } from './environment.ts'
 import { exitCodes } from './exit-codes.ts'
 import { tellPolicyEnd } from './policy-end.ts'
@@ -26,8 +27,8 @@ export async function run(
 ): Promise<number> {
   if (options.keep === true && options.rm === true) throw new UsageError('--rm and --keep exclude each other')
   if (options.detach === true) return runDetached(image, words, options)
-  if (words.length > 0 || options.entrypoint) return runAttached(image, words, options)
-  return runAttached(image, ['sh'], withShell(options))
+  const isShell = words.length === 0 && !options.entrypoint && (await isBuiltInImage(image))
+  return isShell ? runAttached(image, ['sh'], withShell(options)) : runAttached(image, words, options)
 }
 
 /** The command is the main process of a box that nobody looks at: its end stops the box. */
@@ -42,10 +43,9 @@ async function runDetached(
       '--rm and --restart exclude each other',
       'a box that is removed when it stops is not started again',
     )
-  const isShell = words.length === 0 && options.tty === true && !options.entrypoint
   const shape = {
     ...shared(image, options),
-    ...mainProcess(options, isShell ? ['sh'] : words),
+    ...(await detachedProcess(image, words, options)),
     tty: options.tty === true,
     ephemeral: options.rm === true,
     detach: true,
@@ -55,6 +55,17 @@ async function runDetached(
     process.stdout.write(`${box.id}\n`)
     return { exitCode: exitCodes.ok, left: true }
   })
+}
+
+/** Without a command what the image runs, but for the built-in one: a shell is of no use to nobody. */
+async function detachedProcess(
+  image: string | undefined,
+  words: readonly string[],
+  options: RunOptions,
+): Promise<Pick<BoxOptions, 'command' | 'entrypoint'>> {
+  if (words.length > 0 || options.entrypoint !== undefined || !(await isBuiltInImage(image)))
+    return mainProcess(options, words.length === 0 ? 'image' : words)
+  return options.tty === true ? { command: ['sh'] } : {}
 }
 
 function checkDetached({ timeout, rlimit, interactive, tty }: RunOptions): void {
@@ -85,16 +96,35 @@ async function runAttached(
   const keep = options.keep === true
   const shape = {
     ...shared(image, options),
-    ...(isMain ? { ...mainProcess(options, words), tty: terminalSize() } : {}),
+    ...(isMain ? { ...mainProcess(options, words.length === 0 ? 'image' : words), tty: terminalSize() } : {}),
     ephemeral: !keep,
     // What is left outlives us, and a kept box whoever starts it again.
     detach: isMain || keep,
   }
-  const [file = '', ...args] = options.entrypoint ? [options.entrypoint, ...words] : words
   return withBox(options, shape, async (box, signals, abort) => {
     if (isMain) return joinMain(box, signals, abort, options)
+    const [file = '', ...args] = await executionWords(box, words, options, abort)
     await startBox(box, abort)
     return attach(await box.exec(file, args, execution), { tty, signals })
+  })
+}
+
+/** What `docker run` would run. The box does not know of it: it is an execution. */
+async function executionWords(
+  box: Box,
+  words: readonly string[],
+  { entrypoint }: RunOptions,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const line =
+    entrypoint === undefined
+      ? await withProgress(onProgress => box.commandLine(words, { onProgress, signal }))
+      : [...(entrypoint === '' ? [] : [entrypoint]), ...words]
+  if (line.length > 0) return line
+  const { image } = await box.info()
+  throw new CofferError('invalid_argument', `image ${image} has no command of its own`, {
+    hint: `Name the command to run: coffer run ${image} -- CMD`,
+    details: { image },
   })
 }
 
@@ -126,7 +156,7 @@ async function withBox(
 ): Promise<number> {
   return withSignals((signals, abort) =>
     withRuntime(options, async runtime => {
-      const box = await runtime.create(shape, options.name)
+      const box = await runtime.create(await withBoxImage(runtime, shape, abort), options.name)
       let attached: Attached | undefined
       try {
         attached = await use(box, signals, abort)
@@ -160,4 +190,10 @@ function withShell(options: RunOptions): RunOptions {
     'no command to run',
     'name one, as in `coffer run -- uname -a`, or pass a script to `coffer run -i`',
   )
+}
+
+async function isBuiltInImage(image: string | undefined): Promise<boolean> {
+  // Imported here because it loads more than `--help` needs.
+  const { isBuiltIn } = await import('../image/builtin.ts')
+  return image === undefined || isBuiltIn(image)
 }

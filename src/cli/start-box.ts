@@ -2,7 +2,7 @@ import { isCofferError } from '../errors.ts'
 import type { Box } from '../runtime/box.ts'
 import type { StepListener } from '../runtime/options.ts'
 import { exitCodeOfSignal } from './exit-codes.ts'
-import { showProgress } from './progress.ts'
+import { type Progress, type ProgressMode, showProgress } from './progress.ts'
 import { SignalRelay } from './signals.ts'
 
 /** Starts the box if it does not run, showing how far it is. */
@@ -10,13 +10,14 @@ export async function startBox(box: Box, signal: AbortSignal): Promise<void> {
   await withProgress(onProgress => box.start({ onProgress, signal }))
 }
 
-/** Does what may have to start a box, showing how far that is. */
+/** Does what may take long, showing how far it is. */
 export async function withProgress<Value>(
-  work: (onProgress: StepListener) => Promise<Value>,
+  work: (onProgress: StepListener, progress: Progress) => Promise<Value>,
+  mode: ProgressMode = 'long',
 ): Promise<Value> {
-  const progress = showProgress()
+  const progress = showProgress(mode)
   try {
-    return await work(progress.onProgress)
+    return await work(progress.onProgress, progress)
   } finally {
     progress.stop()
   }

@@ -9,8 +9,18 @@ export function paint(format: Format, text: string, stream: NodeJS.WriteStream):
   return styleText(format, text, { validateStream: false })
 }
 
-/** Text from a guest or a registry, without what a terminal would obey: escape sequences, carriage returns. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones to find
+const obeyed = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+
+/**
+ * Text from a guest or a registry, without what a terminal would obey: escape sequences, carriage returns, and the characters that turn the
+ * direction of what follows.
+ */
 export function printable(text: string): string {
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are the ones to find
-  return text.replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\u{fffd}')
+  return text.replace(obeyed, '\u{fffd}')
+}
+
+/** `printable`, on one line: for a cell of a table. */
+export function printableLine(text: string): string {
+  return printable(text).replace(/\s+/g, ' ').trim()
 }

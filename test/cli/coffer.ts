@@ -1,5 +1,5 @@
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
@@ -22,9 +22,21 @@ export type Coffer = {
   start(words: readonly string[]): ChildProcessWithoutNullStreams
 }
 
+export type CofferOptions = {
+  /** Boot templates and empty disks are those that all tests share, as with `openTestHome`. Default: the home makes its own. */
+  readonly sharedTemplates?: boolean
+}
+
+const cache = join(import.meta.dirname, '../../build/test-cache')
+
 /** The command line on a home of its own, with a boot template of its own: one for each test file. */
-export function cofferForThisFile(): Coffer {
+export function cofferForThisFile(options: CofferOptions = {}): Coffer {
   const home = mkdtempSync(join(tmpdir(), 'coffer-cli-'))
+  if (options.sharedTemplates === true)
+    for (const name of ['templates', 'disks']) {
+      mkdirSync(join(cache, name), { recursive: true })
+      symlinkSync(join(cache, name), join(home, name))
+    }
   const start = (words: readonly string[], env?: NodeJS.ProcessEnv) =>
     spawn(program, words, {
       env: { ...process.env, COFFER_HOME: home, NO_COLOR: '1', ...env },

@@ -44,11 +44,10 @@ test('a command that is not there is 127, one that cannot be executed 126, and b
   assert.equal((await coffer.run(['run', '--', '/etc'])).code, 126)
 })
 
-test('an unknown image, user or directory is a failure of ours, with a hint', async () => {
+test('an unknown image or user is a failure of ours, with a hint', async () => {
   const lines = [
-    ['no-such-image', 'true'],
+    ['--pull', 'never', 'no-such-image', 'true'],
     ['-u', 'nobody-of-that-name', '--', 'true'],
-    ['-w', '/no/such/place', '--', 'true'],
   ]
   for (const words of lines) {
     const { code, stderr } = await coffer.run(['run', ...words])
@@ -78,6 +77,10 @@ test('environment, directory and user reach the command', async () => {
   ]
   const { stdout, stderr } = await coffer.run(words, '', { B: 'from here' })
   assert.equal(stdout, '1 2|from here|/tmp|1000||\n', stderr)
+})
+
+test('a directory to run in is made if it is not there, as Docker does', async () => {
+  assert.equal((await coffer.run(['run', '-w', '/no/such/place', '--', 'pwd'])).stdout, '/no/such/place\n')
 })
 
 test('an option of the command that Node has too is the command’s', async () => {

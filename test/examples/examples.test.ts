@@ -4,7 +4,9 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { test } from 'node:test'
 import { exitCode } from '../cli/coffer.ts'
-import { openTestHome } from '../home.ts'
+import { openTestHome, type TestHome } from '../home.ts'
+import { pushImage, runnableLayer } from '../images/oci-image.ts'
+import { startRegistry } from '../registry/registry.ts'
 
 const expected: Readonly<Record<string, RegExp>> = {
   library: /^exit code 0: Linux [\s\S]*exitCode: 0/,
@@ -22,16 +24,36 @@ const expected: Readonly<Record<string, RegExp>> = {
 for (const [name, output] of Object.entries(expected)) {
   test(`examples/${name}.ts does what it says`, { timeout: 120_000 }, async () => {
     await using home = await openTestHome()
-    const child = spawn(process.execPath, [join(import.meta.dirname, `../../examples/${name}.ts`)], {
-      env: { ...process.env, COFFER_HOME: home.path },
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    const [code, stdout, stderr] = await Promise.all([
-      exitCode(child),
-      text(child.stdout),
-      text(child.stderr),
-    ])
-    assert.deepEqual([code, stderr], [0, ''])
-    assert.match(stdout, output)
+    await runExample(name, home, output)
   })
+}
+
+test('examples/private-registry.ts does what it says', { timeout: 120_000 }, async () => {
+  await using registry = await startRegistry({ auth: 'basic' })
+  const { digest } = await pushImage(registry, 'team/app:1', { layers: [runnableLayer()] })
+  // Not the images that all tests share: this one is to be fetched.
+  await using home = await openTestHome({ ownImages: true })
+  const output = new RegExp(
+    `^layer 1 of 1: \\d+ bytes\npulled ${digest}\nhello from root\npushed what was committed\n$`,
+  )
+  await runExample('private-registry', home, output, {
+    REGISTRY: registry.host,
+    REGISTRY_USER: registry.username,
+    REGISTRY_PASSWORD: registry.password,
+  })
+})
+
+async function runExample(
+  name: string,
+  home: TestHome,
+  output: RegExp,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, `../../examples/${name}.ts`)], {
+    env: { ...process.env, COFFER_HOME: home.path, ...environment },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  const [code, stdout, stderr] = await Promise.all([exitCode(child), text(child.stdout), text(child.stderr)])
+  assert.deepEqual([code, stderr], [0, ''])
+  assert.match(stdout, output)
 }

@@ -2,6 +2,7 @@ import type { Command } from 'commander'
 import type { BoxOptions } from '../../runtime/options.ts'
 import { addBoxOptions, type BoxShape, boxOptions, mainProcess } from '../box-options.ts'
 import { type Context, type GlobalOptions, withRuntime } from '../context.ts'
+import { withBoxImage } from '../daemon-image.ts'
 import { readEnvironment } from '../environment.ts'
 import { addExamples } from '../help-examples.ts'
 import { collect } from '../process-options.ts'
@@ -21,8 +22,8 @@ export function addCreate(program: Command, context: Context): void {
     .command('create')
     .summary('make a box without starting it')
     .description(
-      'Makes a box and prints its id. It starts with `coffer start`, `coffer attach` or the first `coffer exec`.\n' +
-        'CMD becomes its main process, whose end stops the box; without it the box runs until it is stopped.',
+      'Makes a box and prints its id. It starts with `coffer start`, `coffer attach` or the first `coffer exec`, which pulls IMAGE.\n' +
+        "CMD, after the image's entrypoint, becomes its main process, whose end stops the box; without it the box runs until it is stopped.",
     )
     .usage('[options] [IMAGE] [--] [CMD...]')
     .argument('[IMAGE]')
@@ -59,7 +60,7 @@ async function create(image: string | undefined, words: readonly string[], optio
     detach: true,
   }
   await withRuntime(options, async runtime => {
-    const box = await runtime.create(shape, options.name)
+    const box = await runtime.create(await withBoxImage(runtime, shape), options.name)
     process.stdout.write(`${box.id}\n`)
   })
 }

@@ -3,6 +3,7 @@ import type { ExecutionInfo } from '../../runtime/options.ts'
 import { formatAge } from '../age.ts'
 import { type Context, type GlobalOptions, withRuntime } from '../context.ts'
 import { exitCodeOfResult } from '../exit-codes.ts'
+import { formatJson } from '../json.ts'
 import { printable } from '../style.ts'
 import { formatTable } from '../table.ts'
 import { UsageError } from '../usage-error.ts'
@@ -36,7 +37,7 @@ export function formatExecutions(
   { json, quiet }: Options,
   now = new Date(),
 ): string {
-  if (json === true) return `${JSON.stringify(executions, undefined, 2)}\n`
+  if (json === true) return formatJson(executions)
   if (quiet === true) return executions.map(({ id }) => `${id}\n`).join('')
   return formatTable(
     [

@@ -5,6 +5,7 @@ import { type BoxFilter, collectFilter, fits } from '../box-filter.ts'
 import { describeStatus, isAtWork } from '../box-status.ts'
 import { type Context, type GlobalOptions, withRuntime } from '../context.ts'
 import { addExamples } from '../help-examples.ts'
+import { formatJson } from '../json.ts'
 import { formatTable } from '../table.ts'
 import { UsageError } from '../usage-error.ts'
 
@@ -51,7 +52,7 @@ export function isWanted(box: BoxInfo, { all, filter }: Options): boolean {
 }
 
 export function formatBoxes(boxes: readonly BoxInfo[], { json, quiet }: Options, now = new Date()): string {
-  if (json === true) return `${JSON.stringify(boxes, undefined, 2)}\n`
+  if (json === true) return formatJson(boxes)
   if (quiet === true) return boxes.map(({ id }) => `${id}\n`).join('')
   return formatTable(
     [

@@ -11,9 +11,10 @@ export function addRun(program: Command, context: Context): void {
     .command('run')
     .summary('make a box, run a command in it, remove the box')
     .description(
-      'Makes a box, runs a command in it and removes the box. Without IMAGE: busybox. Without CMD: a shell.\n' +
-        'With -d the box is kept, and without CMD it runs until it is stopped.\n' +
-        'Options after IMAGE or after -- belong to the command.',
+      'Makes a box, runs a command in it and removes the box. Without IMAGE: busybox, which is built in.\n' +
+        "CMD comes after the image's entrypoint; without CMD, what the image says is run. Of busybox that is a shell, and with -d nothing: the box " +
+        'runs until it is stopped.\n' +
+        'With -d the box is kept. Options after IMAGE or after -- belong to the command.',
     )
     .usage('[options] [IMAGE] [--] [CMD...]')
     .argument('[IMAGE]')
@@ -31,6 +32,7 @@ export function addRun(program: Command, context: Context): void {
     command,
     'coffer run -it',
     'coffer run -- uname -a',
+    "coffer run python:3.12 python3 -c 'print(1)'",
     'coffer run -d --name web --restart on-failure:3 --health-port 8080 -- httpd -f -p 8080',
   )
 }

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
 import type { ProcessInfo } from '../../runtime/options.ts'
 import { type Context, type GlobalOptions, withRuntime } from '../context.ts'
+import { formatJson } from '../json.ts'
 import { printable } from '../style.ts'
 import { formatTable } from '../table.ts'
 
@@ -16,9 +17,7 @@ export function addTop(program: Command, context: Context): void {
     .action(async (reference: string) => {
       const options = command.optsWithGlobals<Options>()
       const processes = await withRuntime(options, async runtime => (await runtime.get(reference)).top())
-      process.stdout.write(
-        options.json === true ? `${JSON.stringify(processes, undefined, 2)}\n` : formatProcesses(processes),
-      )
+      process.stdout.write(options.json === true ? formatJson(processes) : formatProcesses(processes))
       context.exitCode = 0
     })
 }

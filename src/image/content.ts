@@ -38,7 +38,7 @@ export type StoredBlob = { readonly digest: Digest; readonly bytes: number }
 
 const algorithms = ['sha256', 'sha512'] as const
 const partialSuffix = '.partial'
-const readBytes = 256 * 1024
+const readBytes = 128 * 1024
 
 /** The content of images by its digest: `images/blobs/sha256/HEX` of a home. What has that name was checked against it. */
 export class ContentStore {

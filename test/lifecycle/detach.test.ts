@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import type { Box } from '../../src/index.ts'
 import { eventually, openTestHome, processesOf, smallBox, type TestHome } from '../home.ts'
 import { OtherProcess } from './other-process.ts'
 import { assertGone, assertReaped, engineOf } from './whole-tree.ts'
@@ -13,13 +14,13 @@ const orphanDeadlineMs = 10_000
 test('a started box has a pid file that names its shim, as info does; a stopped one has none', async () => {
   await using home = await openTestHome()
   const box = await home.runtime.create(detached)
-  await assertNoPidFile(home, box.id)
+  assertNoPidFile(home, box.id)
   await box.exec('sleep', ['300'])
   const { pid } = pidFile(home, box.id)
   assert.equal((await box.info()).pid, pid)
   assert.deepEqual(engineOf(box.id).shims, [pid])
   await box.stop()
-  await assertNoPidFile(home, box.id)
+  assertNoPidFile(home, box.id)
   assert.equal((await box.info()).pid, undefined)
 })
 
@@ -138,7 +139,7 @@ function pidFile(home: TestHome, boxId: string): { readonly pid: number } {
   return JSON.parse(readFileSync(pidPath(home, boxId), 'utf8'))
 }
 
-async function assertNoPidFile(home: TestHome, boxId: string): Promise<void> {
+function assertNoPidFile(home: TestHome, boxId: string): void {
   assert.ok(!existsSync(pidPath(home, boxId)))
 }
 
@@ -152,6 +153,6 @@ function sizesOf(boxId: string): { shims: number; vmms: number } {
 }
 
 /** What `sha256sum` says of the file as it was meant to be. */
-async function sumOfSequence(box: Awaited<ReturnType<TestHome['runtime']['get']>>): Promise<string> {
+async function sumOfSequence(box: Box): Promise<string> {
   return (await box.shell('seq 100000 | sha256sum | sed s:-:/root/unsynced:')).text
 }

@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { type Box, type BoxInfo, type BoxOptions, isCofferError } from '../../src/index.ts'
+import { type Box, type BoxInfo, type BoxOptions, isCofferError, type Runtime } from '../../src/index.ts'
 import { eventually, openTestHome, smallBox, type TestHome } from '../home.ts'
 import { OtherProcess } from './other-process.ts'
 import { engineOf, processEnds, reapDeadlineMs } from './whole-tree.ts'
@@ -82,7 +82,7 @@ test('no policy starts a box after a reboot, nor one that a user was stopping', 
   reboot(rebooted)
   reboot(waiting)
   // 2. All of them are looked at before the first of those that are started again runs.
-  const cursor = await lastCursor(home)
+  const cursor = (await Array.fromAsync(home.runtime.events({ after: 0, follow: false }))).at(-1)?.cursor ?? 0
   await using next = await home.open()
   await eventually('the policy that holds has done its work', async () => {
     return (await (await next.get(crashed.id)).info()).status === 'running'
@@ -105,8 +105,7 @@ test('boxes that stopped are kept, also one whose directory is gone', async () =
   const { box, before } = await runningBox(home)
   await box.stop()
   rmSync(before.directory, { recursive: true })
-  const after = await infoAfterOpening(home, before.id)
-  assert.equal(after.status, 'stopped')
+  assert.equal((await infoAfterOpening(home, before.id)).status, 'stopped')
   await using next = await home.open()
   assert.equal((await (await next.get(before.id)).run('echo', ['new disk'])).text, 'new disk\n')
 })
@@ -153,13 +152,13 @@ test('a box that waited for its restart when its shim died is started by the nex
   await using home = await openTestHome()
   const waiting = await crashLoopingBox(home)
   await killShim(waiting)
-  const begin = home.runtime.events({ after: 0, follow: false, box: waiting.id })
-  const starts = (await Array.fromAsync(begin)).filter(({ type }) => type === 'starting').length
+  const startsOf = async (runtime: Runtime): Promise<number> => {
+    const events = await Array.fromAsync(runtime.events({ after: 0, follow: false, box: waiting.id }))
+    return events.filter(({ type }) => type === 'starting').length
+  }
+  const starts = await startsOf(home.runtime)
   await using next = await home.open()
-  await eventually('it was started again', async () => {
-    const events = await Array.fromAsync(next.events({ after: 0, follow: false, box: waiting.id }))
-    return events.filter(({ type }) => type === 'starting').length > starts
-  })
+  await eventually('it was started again', async () => (await startsOf(next)) > starts)
   assert.ok((await (await next.get(waiting.id)).info()).restart.count > waiting.restart.count)
 })
 
@@ -290,11 +289,6 @@ async function boxThatIsStopping(home: TestHome): Promise<BoxInfo> {
   await user.kill()
   assert.equal((await stopped).code, 'died')
   return before
-}
-
-async function lastCursor(home: TestHome): Promise<number> {
-  const events = await Array.fromAsync(home.runtime.events({ after: 0, follow: false }))
-  return events.at(-1)?.cursor ?? 0
 }
 
 function pidPath({ directory }: BoxInfo): string {

@@ -26,8 +26,8 @@ export type Decompressed = {
 }
 
 // Large pieces: each one is a trip to a thread and back. More than this pays no more and costs memory.
-const inputBytes = 256 * 1024
-const outputBytes = 512 * 1024
+const inputBytes = 128 * 1024
+const outputBytes = 256 * 1024
 
 /**
  * Decompresses a layer: gzip, zstd or plain, hashing on the way. Members and frames may follow each other, as in archives made
@@ -79,7 +79,7 @@ async function* transform(
   source: AsyncIterable<Uint8Array>,
   codec: Transform,
 ): AsyncGenerator<Uint8Array, void, void> {
-  const feeding = pipeline(Readable.from(source), codec)
+  const feeding = pipeline(Readable.from(source, { highWaterMark: 2 }), codec)
   // Whatever fails there destroys the codec, and so fails the loop below as well.
   feeding.catch(() => {})
   try {

@@ -1,4 +1,5 @@
 import { type Command, CommanderError } from 'commander'
+import { loadCommands } from './commands.ts'
 import type { Context } from './context.ts'
 import { exitCodes } from './exit-codes.ts'
 import { buildProgram } from './program.ts'
@@ -20,7 +21,7 @@ export async function main(commandLine: readonly string[]): Promise<number> {
 async function runCommandLine(commandLine: readonly string[], debug: boolean): Promise<number> {
   const context: Context = { commandLine, exitCode: exitCodes.ok }
   let failed: Command | undefined
-  const program = buildProgram(context, (command, error) => {
+  const program = buildProgram(context, await loadCommands(commandLine), (command, error) => {
     failed = command
     throw error
   })

@@ -7,11 +7,23 @@ import { checkInteger } from './validate.ts'
 const lookMs = 50
 
 /** What happens in a home, told by every process that works in it. Ends when `signal` aborts, or without `follow` at the newest. */
-export async function* followEvents(
+export function followEvents(
   events: EventLog,
-  { after, follow = true, box, signal }: EventOptions,
+  options: EventOptions,
 ): AsyncGenerator<BoxEvent, void, undefined> {
-  let cursor = after === undefined ? events.last() : checkInteger('after', after, 0, Number.MAX_SAFE_INTEGER)
+  const { after } = options
+  // Now, not when the first one is asked for: what happens in between is wanted.
+  const cursor =
+    after === undefined ? events.last() : checkInteger('after', after, 0, Number.MAX_SAFE_INTEGER)
+  return eventsAfter(events, cursor, options)
+}
+
+async function* eventsAfter(
+  events: EventLog,
+  begin: number,
+  { follow = true, box, signal }: EventOptions,
+): AsyncGenerator<BoxEvent, void, undefined> {
+  let cursor = begin
   while (!signal?.aborted) {
     const rows = events.after(cursor)
     const [first] = rows

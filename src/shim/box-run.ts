@@ -4,23 +4,33 @@ import { ProtocolError } from '../guest/frame.ts'
 import type { Failure } from '../guest/messages.ts'
 import { protocolVersion } from '../guest/protocol.ts'
 import { faultPoint } from '../state/fault-point.ts'
+import type { Transition } from '../state/store.ts'
 import { ConsoleLog } from '../vm/console.ts'
-import { jailPaths } from '../vm/machine.ts'
 import { Qmp, type QmpEvent } from '../vm/qmp.ts'
 import type { Vmm, VmmExit } from '../vm/vmm.ts'
-import { AgentLink, ConfigureError } from './agent-link.ts'
+import { AgentLink } from './agent-link.ts'
 import { carryOut } from './box-requests.ts'
+import {
+  askedEnding,
+  type Ending,
+  failedEnding,
+  mainEnding,
+  mainFailedEnding,
+  unaskedEnding,
+  VmDied,
+} from './ending.ts'
 import type { ExecutionEntry } from './execution-entry.ts'
 import { type ExitCause, type ExitRecord, writeExitRecord } from './exit-file.ts'
 import { healthCheck } from './health-check.ts'
 import { type Launch, shimFiles } from './launch.ts'
 import { listen } from './listen.ts'
+import { loadMachine } from './load-machine.ts'
 import { MainRun, mainId } from './main-run.ts'
-import { pauseMachine, resumeMachine } from './pause.ts'
 import type { Records } from './records.ts'
 import { Refusal, Relay, type RelayObserver } from './relay.ts'
 import { RunPolicies } from './run-policies.ts'
 import { settlesWithin } from './settles-within.ts'
+import { Standstill } from './standstill.ts'
 
 /** The guest must be ready this long after its VM was spawned; a restore takes a hundredth of it. */
 const readyDeadlineMs = 30_000
@@ -36,8 +46,8 @@ const afterMainGraceMs = 2_000
 const lastOutputMs = 5_000
 /** Beyond the grace, for unmounting and powering off. */
 const powerOffMs = 5_000
-/** For a guest that stands still to run again, before it is shut down. */
-const wakeMs = 2_000
+/** For a pause that is under way, and for a guest that stands still to run again, before it is shut down. */
+const wakeMs = 8_000
 
 export type Timings = {
   readonly resumedMs: number
@@ -51,14 +61,6 @@ export type RunListener = {
   readonly records: Records
   /** The container runs; nothing runs in it yet. */
   onContainer(): void
-}
-
-type Ending = { readonly cause: ExitCause; readonly message: string }
-
-const endings: Readonly<Partial<Record<ExitCause, string>>> = {
-  orphaned: 'the process that started the box is gone',
-  idle: 'nothing happened in the box for its idle timeout',
-  max_duration: 'the box ran for its maximum duration',
 }
 
 /** One run of one box: its VMM, its clients, and the one way it ends. */
@@ -78,9 +80,8 @@ export class BoxRun implements Disposable {
   readonly #broken = Promise.withResolvers<never>()
   /** The first cause wins: what follows from it is not news. */
   #ending: Ending | undefined
-  #phase: 'starting' | 'running' | 'paused' | 'stopping' = 'starting'
-  /** Pauses and resumptions, one after the other. */
-  #switching: Promise<void> = Promise.resolve()
+  #stage: 'starting' | 'running' | 'stopping' = 'starting'
+  readonly #standstill: Standstill
   #guestReset = false
   #isReady = false
   #isStopRequested = false
@@ -102,6 +103,7 @@ export class BoxRun implements Disposable {
       onFailure: error => this.#onAgentFailure(error),
       onDrain: () => this.relay.resume(),
     })
+    this.#standstill = new Standstill(this.#qmp, this.agent)
     this.relay = new Relay(this.agent, hello, parameters => carryOut(this, parameters), this.#observer())
     this.#server = createServer(socket => this.relay.accept(socket))
     this.#resumed.promise.catch(() => {})
@@ -148,15 +150,12 @@ export class BoxRun implements Disposable {
       readyDeadlineMs,
     )
     const died = this.#vmm.exited.then(exit => {
-      throw new VmDied(describeExit(exit))
+      throw new VmDied(exit)
     })
     try {
       return await Promise.race([this.#configure(), died, deadline.promise, this.#broken.promise])
     } catch (error) {
-      this.#ending ??= {
-        cause: error instanceof VmDied ? 'vm_died' : 'not_ready',
-        message: describeFailure(error),
-      }
+      this.#ending ??= failedEnding(error)
       await this.ended()
       throw error
     } finally {
@@ -168,19 +167,15 @@ export class BoxRun implements Disposable {
   /** Shuts the guest down, by force after `graceMs` (at once if it is 0). Resolves when the VMM is gone. */
   async stop(graceMs: number, cause: ExitCause): Promise<void> {
     if (cause === 'stopped') this.#isStopRequested = true
-    this.#ending ??= { cause, message: endings[cause] ?? 'the box was stopped' }
-    const wasPaused = this.#phase === 'paused'
-    if (this.#isReady && this.#phase !== 'stopping') {
-      this.#phase = 'stopping'
+    this.#ending ??= askedEnding(cause)
+    if (this.#isReady && this.#stage !== 'stopping') {
+      this.#stage = 'stopping'
       void this.#records.transition({ to: 'stopping', from: ['running', 'paused'], cause })
     }
     faultPoint('shim: told to end')
     if (graceMs > 0) {
-      if (wasPaused)
-        await settlesWithin(
-          resumeMachine(this.#qmp, this.agent).catch(() => {}),
-          wakeMs,
-        )
+      const released = this.#standstill.release().catch(() => {})
+      await settlesWithin(released, wakeMs)
       const leftMs = await this.#askMain(graceMs)
       this.agent.request('shutdown', { graceMs: leftMs }).catch(() => {})
       if (await settlesWithin(this.#vmm.exited, leftMs + powerOffMs)) return
@@ -192,20 +187,12 @@ export class BoxRun implements Disposable {
 
   /** Stops the guest's processes, file systems and processors. Idempotent. Throws `Refusal` unless the box runs. */
   pause(): Promise<void> {
-    return this.#switch('paused', async () => {
-      await pauseMachine(this.#qmp, this.agent)
-      this.#phase = 'paused'
-      await this.#records.transition({ to: 'paused' })
-    })
+    return this.#switch(true, { to: 'paused' })
   }
 
   /** Idempotent. Throws `Refusal` unless the box runs or is paused. */
   resume(): Promise<void> {
-    return this.#switch('running', async () => {
-      await resumeMachine(this.#qmp, this.agent)
-      this.#phase = 'running'
-      await this.#records.transition({ to: 'running', from: ['paused'] })
-    })
+    return this.#switch(false, { to: 'running', from: ['paused'] })
   }
 
   /** The starter is gone: nobody is left who would attach first. */
@@ -247,20 +234,12 @@ export class BoxRun implements Disposable {
   }
 
   async #configure(): Promise<Timings> {
-    // Sent at once and carried out in order. The machine was saved running, so it runs when it is loaded.
-    await Promise.all([
-      this.#qmp.execute('qmp_capabilities'),
-      this.#qmp.execute('migrate-set-capabilities', {
-        capabilities: [{ capability: 'x-ignore-shared', state: true }],
-      }),
-      this.#qmp.execute('migrate-incoming', { uri: `file:${jailPaths.device}` }),
-      this.#resumed.promise,
-    ])
+    await Promise.all([loadMachine(this.#qmp), this.#resumed.promise])
     const resumedMs = this.ranMs
     const configured = await this.agent.configure(this.#launch.guest)
     if (this.#launch.main !== undefined)
       this.#main = new MainRun(this.relay, this.#directory, this.#launch.main)
-    if (this.#phase === 'starting') this.#phase = 'running'
+    if (this.#stage === 'starting') this.#stage = 'running'
     // Ordered before everything that clients send. A guest that does not answer is found out by other means.
     this.agent.setClock().catch(() => {})
     this.relay.open()
@@ -300,8 +279,7 @@ export class BoxRun implements Disposable {
   }
 
   #failMain(failure: Failure): void {
-    const command = this.#launch.main?.request.argv[0]
-    this.#ending ??= { cause: 'main_failed', message: `cannot run ${command}: ${failure.message}` }
+    this.#ending ??= mainFailedEnding(this.#launch.main?.request.argv[0], failure)
   }
 
   async #endWithMain(main: MainRun): Promise<void> {
@@ -309,9 +287,7 @@ export class BoxRun implements Disposable {
       this.#failMain(main.failure)
       return this.stop(0, 'main_failed')
     }
-    const code = main.exited?.code ?? 0
-    const how = code < 0 ? `was ended by signal ${-code}` : `ended with exit code ${code}`
-    this.#ending ??= { cause: 'main_exited', message: `its main process ${how}` }
+    this.#ending ??= mainEnding(main.exited?.code ?? 0)
     await this.stop(afterMainGraceMs, 'main_exited')
   }
 
@@ -347,20 +323,27 @@ export class BoxRun implements Disposable {
     return { kind: 'invalid_state', stage: 'shim', errno: 0, message: `the box is ${this.#phase}` }
   }
 
-  /** Pauses or resumes after whatever was asked for before. */
-  #switch(to: 'paused' | 'running', change: () => Promise<void>): Promise<void> {
-    const task = this.#switching.then(async () => {
-      if (this.#phase === to) return
-      if (this.#phase !== 'paused') this.checkRunning()
-      if (this.#policies !== undefined) this.#policies.isPaused = to === 'paused'
-      try {
-        await change()
-      } finally {
-        if (this.#policies !== undefined) this.#policies.isPaused = this.#phase === 'paused'
-      }
-    })
-    this.#switching = task.catch(() => {})
-    return task
+  async #switch(hold: boolean, change: Transition): Promise<void> {
+    // What a check finds while the guest freezes says nothing about its health.
+    if (this.#policies !== undefined && hold) this.#policies.isPaused = true
+    try {
+      await this.#standstill.change(
+        hold,
+        () => {
+          if (this.#stage !== 'running') this.checkRunning()
+        },
+        // An end that was asked for meanwhile is the news.
+        async () => {
+          if (this.#stage === 'running') await this.#records.transition(change)
+        },
+      )
+    } finally {
+      if (this.#policies !== undefined) this.#policies.isPaused = this.#standstill.isHeld
+    }
+  }
+
+  get #phase(): 'starting' | 'running' | 'paused' | 'stopping' {
+    return this.#stage === 'running' && this.#standstill.isHeld ? 'paused' : this.#stage
   }
 
   #onAgentFailure(error: Error): void {
@@ -377,7 +360,7 @@ export class BoxRun implements Disposable {
   }
 
   #record(exit: VmmExit): ExitRecord {
-    const { cause, message } = this.#ending ?? this.#unasked(exit)
+    const { cause, message } = this.#ending ?? unaskedEnding(exit, this.#guestReset)
     return {
       cause,
       message,
@@ -389,27 +372,9 @@ export class BoxRun implements Disposable {
       mainFailure: this.#main?.failure,
     }
   }
-
-  #unasked(exit: VmmExit): Ending {
-    if (exit.code !== 0) return { cause: 'vm_died', message: describeExit(exit) }
-    if (this.#guestReset) return { cause: 'vm_died', message: "the guest's kernel restarted the machine" }
-    return { cause: 'guest_shutdown', message: 'the guest powered off' }
-  }
 }
 
 /** Whether an execution is a reason for its box not to be idle. */
 function isWork(entry: ExecutionEntry): boolean {
   return !entry.isDone && !entry.isHidden && entry.id !== mainId
-}
-
-class VmDied extends Error {}
-
-function describeFailure(error: unknown): string {
-  if (error instanceof ConfigureError) return `the guest could not set up the container: ${error.message}`
-  return error instanceof Error ? error.message : String(error)
-}
-
-function describeExit(exit: VmmExit): string {
-  if (exit.signal !== undefined) return `QEMU was ended by signal ${exit.signal}`
-  return `QEMU ended with exit code ${exit.code}`
 }

@@ -119,8 +119,13 @@ export function integerOf(value: unknown): number | undefined {
 
 function connect(path: string): DatabaseSync {
   const database = new DatabaseSync(path, { timeout: busyTimeoutMs })
-  database.exec('PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON')
-  return database
+  try {
+    database.exec('PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON')
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
 }
 
 function migrate(database: DatabaseSync): void {

@@ -18,7 +18,8 @@ test('run -it is a terminal: its size, its name, job control, and the exit code'
   terminal.type("sh -c 'echo a$((20 + 1)); exec sleep 1000'\r")
   await terminal.sees(/a21/)
   terminal.type('\u0003')
-  await terminal.sees(/\^C/)
+  // Not the echo of the key: a shell that is quick to take the terminal back turns echo off before Linux gets to it.
+  await terminal.sees(/a21[^]*# /)
   terminal.type('echo still $((40 + 2)); exit 5\r')
   await terminal.sees(/still 42/)
   assert.equal((await terminal.ends()).code, 5)

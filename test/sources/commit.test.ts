@@ -42,7 +42,8 @@ async function unpack(name: string): Promise<string> {
   const tag = JSON.parse(readFileSync(`${at}/index.json`, 'utf8')).manifests[0].annotations[
     'org.opencontainers.image.ref.name'
   ]
-  await run('umoci', 'unpack', '--image', `${at}:${tag}`, `${at}/bundle`)
+  const rootless = process.getuid?.() === 0 ? [] : ['--rootless']
+  await run('umoci', 'unpack', ...rootless, '--image', `${at}:${tag}`, `${at}/bundle`)
   return `${at}/bundle/rootfs`
 }
 

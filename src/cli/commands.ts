@@ -43,7 +43,7 @@ const commands: Readonly<Record<string, () => Promise<AddCommand>>> = {
   version: async () => (await import('./commands/version.ts')).addVersion,
 }
 
-/** The command that a command line names; all of them if it names none: loading one takes a fifth of the time that loading all does. */
+/** The command that a command line names; all of them if it names none. Each file that need not be loaded is time before the first output. */
 export async function loadCommands(commandLine: readonly string[]): Promise<AddCommand[]> {
   const name = nameOf(commandLine)
   const load = name !== undefined && Object.hasOwn(commands, name) ? commands[name] : undefined

@@ -33,14 +33,7 @@ function planOverdueRestart(store: Store, row: BoxRow, directory: string): void 
   const config = decodeBoxConfig(row.id, row.config)
   if (!config.detach) return
   const atMs = Date.now()
-  const record = readExitRecord(join(directory, shimFiles.exit)) ?? {
-    cause: 'shim_failed' as const,
-    message: 'its shim was killed',
-    exitCode: undefined,
-    signal: undefined,
-    stderr: '',
-    atMs,
-  }
+  const record = readExitRecord(join(directory, shimFiles.exit)) ?? { cause: 'shim_killed' as const }
   const before = parseRestartRecord(row.restart)
   const ranMs = atMs - (row.startedAtMs ?? atMs)
   const plan = planRestart(config.restart, { record, ranMs, before })

@@ -46,8 +46,8 @@ const afterMainGraceMs = 2_000
 const lastOutputMs = 5_000
 /** Beyond the grace, for unmounting and powering off. */
 const powerOffMs = 5_000
-/** For a pause that is under way, and for a guest that stands still to run again, before it is shut down. */
-const wakeMs = 8_000
+/** For a guest that stands still to run again, before it is shut down: with `powerOffMs` less than who asked waits beyond the grace. */
+const wakeMs = 2_000
 
 export type Timings = {
   readonly resumedMs: number

@@ -28,6 +28,8 @@ export const exitCauses = [
   'not_ready',
   /** The shim itself failed. */
   'shim_failed',
+  /** The shim was killed: what a missing record is read as. */
+  'shim_killed',
 ] as const
 
 export type ExitCause = (typeof exitCauses)[number]

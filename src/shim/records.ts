@@ -13,7 +13,7 @@ const batchMs = 100
 export class Records {
   readonly #path: string
   readonly #box: { readonly id: string; readonly name: string | undefined }
-  #store: Promise<Store> | undefined
+  #store: Store | undefined
   #queue: ((store: Store) => void)[] = []
   #timer: NodeJS.Timeout | undefined
   #written: Promise<void> = Promise.resolve()
@@ -61,13 +61,21 @@ export class Records {
     this.#timer ??= setTimeout(() => void this.flush(), batchMs)
   }
 
+  /** A database that could not be opened once may be there the next time. */
+  async #open(): Promise<Store> {
+    if (this.#store === undefined) {
+      const { Store } = await import('../state/store.ts')
+      this.#store = new Store(this.#path)
+    }
+    return this.#store
+  }
+
   async #write(): Promise<void> {
     if (this.#queue.length === 0) return
     const changes = this.#queue
     this.#queue = []
     try {
-      this.#store ??= import('../state/store.ts').then(({ Store }) => new Store(this.#path))
-      const store = await this.#store
+      const store = await this.#open()
       store.transaction(() => {
         for (const change of changes) attempt(() => change(store))
       })

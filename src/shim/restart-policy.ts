@@ -20,7 +20,11 @@ const settledMs = 10_000
 /** Whether a run that ended so is followed by another one, and after how long. Pure: the clock is the caller's. */
 export function planRestart(
   policy: RestartPolicy,
-  ended: { readonly record: ExitRecord; readonly ranMs: number; readonly before: RestartRecord | undefined },
+  ended: {
+    readonly record: Pick<ExitRecord, 'cause' | 'main'>
+    readonly ranMs: number
+    readonly before: RestartRecord | undefined
+  },
 ): { readonly count: number; readonly delayMs: number } | undefined {
   const { record, ranMs, before } = ended
   if (policy.condition === 'no' || isWanted(record.cause)) return undefined
@@ -31,7 +35,7 @@ export function planRestart(
 }
 
 /** A power-off from within is as good as exit code 0. */
-function isFailure({ cause, main }: ExitRecord): boolean {
+function isFailure({ cause, main }: Pick<ExitRecord, 'cause' | 'main'>): boolean {
   if (cause === 'main_exited') return main?.code !== 0
   return cause !== 'guest_shutdown'
 }

@@ -22,32 +22,33 @@ export class Standstill {
   }
 
   /**
-   * Has the machine stand still, or go on; nothing if it does so already. `allow` throws if it may not when its turn has come. Throws, with
-   * the guest running, when it does not freeze.
+   * Has the machine stand still, or go on; nothing if it does so already. `allow` throws if it may not when its turn has come, or, once the
+   * guest is frozen, any more. Throws, with the guest running, when it does not freeze.
    */
   change(hold: boolean, allow: () => void, onChange: () => Promise<void>): Promise<void> {
     const task = this.#last.then(async () => {
       if (this.#isHeld === hold) return
       allow()
-      await (hold ? this.#hold() : this.#letGo())
+      await (hold ? this.#hold(allow) : this.#letGo())
       await onChange()
     })
     this.#last = task.catch(() => {})
     return task
   }
 
-  /** Lets a machine go on that is to end. */
+  /** Lets a machine go on that is to end. One that is being frozen will not be held: its `allow` throws. */
   async release(): Promise<void> {
     await this.#last
     if (this.#isHeld) await this.#letGo()
   }
 
   /** The guest's processes and file systems first, then its processors. */
-  async #hold(): Promise<void> {
+  async #hold(allow: () => void): Promise<void> {
     const frozen = this.#agent.request('freeze')
     try {
       if (!(await settlesWithin(frozen, freezeDeadlineMs)))
         throw new Error(`the guest did not freeze within ${freezeDeadlineMs / 1000} s`)
+      allow()
       await this.#qmp.execute('stop')
       this.#isHeld = true
     } catch (error) {

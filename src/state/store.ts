@@ -36,8 +36,6 @@ export type Transition = {
   readonly reason?: string | undefined
   readonly exitCode?: number | undefined
   readonly cause?: string | undefined
-  /** More for the event, which has the three above of a box that ended. */
-  readonly details?: EventDetails
 }
 
 /** The records of one home. */
@@ -121,7 +119,7 @@ export class Store implements Disposable {
           id,
         ],
       )
-      this.addEvent(row, event, { ...endDetails(change), ...change.details })
+      this.addEvent(row, event, endDetails(change))
       return true
     })
   }

@@ -129,7 +129,7 @@ test('a box that is to run always runs again, and tells how often and why', asyn
   await eventually('the box runs again', async () => (await box.info()).status === 'running')
   const { pid, restart, startedAt } = await box.info()
   assert.notEqual(pid, before.pid)
-  assert.deepEqual([restart.count, restart.cause], [1, 'shim_failed'])
+  assert.deepEqual([restart.count, restart.cause], [1, 'shim_killed'])
   assert.ok(restart.lastAt !== undefined && restart.nextAt === undefined)
   assert.ok(startedAt !== undefined && before.startedAt !== undefined && startedAt > before.startedAt)
   assert.equal((await box.run('cat', ['/root/file'])).text, 'kept\n')

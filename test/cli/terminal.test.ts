@@ -19,7 +19,7 @@ test('run -it is a terminal: its size, its name, job control, and the exit code'
   await terminal.sees(/a21/)
   terminal.type('\u0003')
   // Not the echo of the key: a shell that is quick to take the terminal back turns echo off before Linux gets to it.
-  await terminal.sees(/a21[^]*# /)
+  await terminal.sees(/a21[\s\S]*# /)
   terminal.type('echo still $((40 + 2)); exit 5\r')
   await terminal.sees(/still 42/)
   assert.equal((await terminal.ends()).code, 5)

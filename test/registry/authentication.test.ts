@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { CofferError } from '../../src/errors.ts'
 import { parseReference } from '../../src/image/reference.ts'
 import { scratchDirectory } from '../scratch.ts'
 import { makeCertificate } from './certificate.ts'
@@ -111,6 +112,53 @@ test('credentials are looked up when a registry asks, once, and for that registr
   assert.deepEqual(asked, [])
   await uploadImage(client, `${closed.host}/team/app:1`)
   assert.deepEqual(asked, [closed.host])
+})
+
+test('credentials that do not come in time fail who asked for them, at once', async () => {
+  await using closed = await startRegistry({ auth: 'basic' })
+  let asked = 0
+  const credentials: typeof knownUser = async registry => {
+    asked += 1
+    if (asked > 1) return await knownUser(registry)
+    throw new CofferError('timeout', 'the helper gave no credentials')
+  }
+  await using client = openClient({}, { credentials })
+  const reference = parseReference(`${closed.host}/team/app:1`)
+  await assert.rejects(client.resolve(reference), failsWith('timeout', 'the helper'))
+  assert.equal(asked, 1)
+})
+
+test('who waits for credentials that another one asked for and gave up asks by itself', async () => {
+  await using closed = await startRegistry({ auth: 'basic' })
+  await using writer = openClient({}, { credentials: knownUser })
+  const { descriptor } = await uploadImage(writer, `${closed.host}/team/app:1`)
+  const abort = new AbortController()
+  const isAsked = Promise.withResolvers<void>()
+  let asked = 0
+  const credentials: typeof knownUser = async (registry, signal) => {
+    asked += 1
+    if (asked > 1) return await knownUser(registry)
+    isAsked.resolve()
+    return await new Promise((_, reject) => {
+      signal?.addEventListener('abort', () => reject(new CofferError('aborted', 'it was given up')))
+    })
+  }
+  await using front = await startFront(closed.host)
+  await using client = openClient({}, { credentials })
+  const reference = parseReference(`${front.host}/team/app:1`)
+  const first = assert.rejects(client.resolve(reference, { signal: abort.signal }), failsWith('aborted'))
+  await isAsked.promise
+  const both = Promise.withResolvers<void>()
+  front.answer = async ({ forward, response }) => {
+    response.once('finish', () => both.resolve())
+    await forward()
+  }
+  const second = client.resolve(reference)
+  await both.promise
+  abort.abort()
+  await first
+  assert.equal((await second).digest, descriptor.digest)
+  assert.equal(asked, 2)
 })
 
 test('a password goes to a realm at another host, but not by http if the registry is reached by https', async () => {

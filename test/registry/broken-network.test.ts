@@ -1,50 +1,17 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:http'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { parseReference } from '../../src/image/reference.ts'
-import {
-  collect,
-  describe,
-  failsWith,
-  openClient,
-  quickRetry,
-  type UploadedImage,
-  uploadImage,
-} from './client.ts'
-import { type Exchange, type Front, startFront } from './front.ts'
-import { listen } from './listen.ts'
-import { startRegistry, type TestRegistry } from './registry.ts'
+import { collect, describe, failsWith, openClient, quickRetry, uploadImage } from './client.ts'
+import { startFront } from './front.ts'
+import { blobRequests, name, pushedImageForThisFile, size, twice } from './pushed-image.ts'
 
 // A real registry behind a server that fails, refuses, is silent or gone.
 
-const size = 400_000
-const name = 'team/app:1'
-let registry: TestRegistry
-let image: UploadedImage
-
-before(async () => {
-  registry = await startRegistry()
-  await using client = openClient()
-  image = await uploadImage(client, `${registry.host}/${name}`, randomBytes(size))
-})
-after(() => registry[Symbol.asyncDispose]())
-
-// Undici looks at its clock once a second.
-const twice = { ...quickRetry, attempts: 2 }
-
-const isBlob = ({ path }: { path: string }) => path.includes('/blobs/')
-const blobRequests = (front: Front) => front.requests.filter(isBlob)
-
-/** A front whose blobs are answered by `answer`. */
-async function frontForBlobs(answer: (exchange: Exchange) => void | Promise<void>): Promise<Front> {
-  const front = await startFront(registry.host)
-  front.answer = exchange => (isBlob(exchange) ? answer(exchange) : exchange.forward())
-  return front
-}
+const pushed = pushedImageForThisFile()
 
 test('429 is tried again, not before Retry-After says so', async () => {
-  await using front = await startFront(registry.host)
+  await using front = await startFront(pushed.registry.host)
   const times: number[] = []
   front.answer = ({ path, count, forward, reply }) => {
     if (!path.includes('/manifests/')) return forward()
@@ -58,7 +25,7 @@ test('429 is tried again, not before Retry-After says so', async () => {
 })
 
 test('a registry that wants to be left alone for an hour is left alone: the failure comes at once', async () => {
-  await using front = await startFront(registry.host)
+  await using front = await startFront(pushed.registry.host)
   front.answer = ({ reply }) => reply(429, { 'retry-after': '3600' })
   await using client = openClient()
   await assert.rejects(
@@ -69,12 +36,12 @@ test('a registry that wants to be left alone for an hour is left alone: the fail
 })
 
 test('500 is tried again until it passes, and not for ever', async () => {
-  await using front = await startFront(registry.host)
+  await using front = await startFront(pushed.registry.host)
   front.answer = ({ count, forward, reply, path }) =>
     path.includes('/manifests/') && count < 3 ? reply(500) : forward()
   await using client = openClient()
   const reference = parseReference(`${front.host}/${name}`)
-  assert.equal((await client.resolve(reference)).digest, image.descriptor.digest)
+  assert.equal((await client.resolve(reference)).digest, pushed.image.descriptor.digest)
 
   front.answer = ({ reply }) => reply(503)
   front.requests.length = 0
@@ -88,23 +55,40 @@ for (const [status, code] of [
   [418, 'image_pull_failed'],
 ] as const)
   test(`${status} is not tried again and is ${code}`, async () => {
-    await using front = await frontForBlobs(({ reply }) => reply(status))
+    await using front = await pushed.frontForBlobs(({ reply }) => reply(status))
     await using client = openClient()
     const reference = parseReference(`${front.host}/${name}`)
-    await assert.rejects(collect(client.fetchBlob(reference, image.layerDescriptor)), failsWith(code))
+    await assert.rejects(collect(client.fetchBlob(reference, pushed.image.layerDescriptor)), failsWith(code))
     assert.equal(blobRequests(front).length, 1)
   })
 
 test('what the registry says of a refusal is in the message, on one line and without control characters', async () => {
   const message = 'no\r\nentry\u001b[31m here'
-  await using front = await frontForBlobs(({ reply }) =>
+  await using front = await pushed.frontForBlobs(({ reply }) =>
     reply(403, {}, JSON.stringify({ errors: [{ code: 'DENIED', message }] })),
   )
   await using client = openClient()
   await assert.rejects(
-    collect(client.fetchBlob(parseReference(`${front.host}/${name}`), image.layerDescriptor)),
+    collect(client.fetchBlob(parseReference(`${front.host}/${name}`), pushed.image.layerDescriptor)),
     failsWith('permission_denied', 'DENIED: no entry [31m here'),
   )
+})
+
+test('a refusal whose reason drips for ever is told with what came', async () => {
+  let drip: NodeJS.Timeout | undefined
+  await using front = await pushed.frontForBlobs(({ response }) => {
+    response.writeHead(403)
+    drip = setInterval(() => response.write(' '), 5)
+    response.once('close', () => clearInterval(drip))
+  })
+  await using client = openClient({}, { timeouts: { refusalMs: 50 } })
+  const reference = parseReference(`${front.host}/${name}`)
+  const signal = AbortSignal.timeout(10_000)
+  await assert.rejects(
+    collect(client.fetchBlob(reference, pushed.image.layerDescriptor, { signal })),
+    failsWith('permission_denied', '403'),
+  )
+  assert.equal(signal.aborted, false)
 })
 
 test('an answer that does not begin is a timeout', async () => {
@@ -122,13 +106,13 @@ test('an abort ends a stalled body, a wait before the next try and a call not be
   const controllers = Array.from({ length: 3 }, () => new AbortController())
   const [body, wait, before] = controllers
   assert.ok(body && wait && before)
-  await using front = await frontForBlobs(({ response }) => {
+  await using front = await pushed.frontForBlobs(({ response }) => {
     response.writeHead(200, { 'content-length': String(size) })
     response.write(Buffer.alloc(10), () => body.abort())
   })
   await using client = openClient()
   const reference = parseReference(`${front.host}/${name}`)
-  const fetching = collect(client.fetchBlob(reference, image.layerDescriptor, { signal: body.signal }))
+  const fetching = collect(client.fetchBlob(reference, pushed.image.layerDescriptor, { signal: body.signal }))
   await assert.rejects(fetching, failsWith('aborted'))
 
   front.answer = ({ reply }) => {
@@ -157,13 +141,13 @@ test('a deadline given as a signal is a timeout', async () => {
 
 test('a client that was disposed ends what is under way, and begins nothing', async () => {
   let begun = Promise.withResolvers<void>()
-  await using front = await frontForBlobs(({ response }) => {
+  await using front = await pushed.frontForBlobs(({ response }) => {
     response.writeHead(200, { 'content-length': String(size) })
     response.write(Buffer.alloc(10), () => begun.resolve())
   })
   const client = openClient()
   const reference = parseReference(`${front.host}/${name}`)
-  const fetching = collect(client.fetchBlob(reference, image.layerDescriptor))
+  const fetching = collect(client.fetchBlob(reference, pushed.image.layerDescriptor))
   await begun.promise
   begun = Promise.withResolvers()
   await client[Symbol.asyncDispose]()
@@ -171,18 +155,8 @@ test('a client that was disposed ends what is under way, and begins nothing', as
   await assert.rejects(client.resolve(reference), failsWith('stopped'))
 })
 
-test('where nobody listens, the failure names the host after the tries that are due', async () => {
-  const listening = await listen(createServer())
-  await listening[Symbol.asyncDispose]()
-  await using client = openClient()
-  await assert.rejects(
-    client.resolve(parseReference(`${listening.host}/team/app`)),
-    failsWith('network_unavailable', listening.host, 'ECONNREFUSED'),
-  )
-})
-
 test('an upload that is cut is sent again from the start', async () => {
-  await using front = await startFront(registry.host)
+  await using front = await startFront(pushed.registry.host)
   front.answer = async ({ method, response, forward }) => {
     const puts = front.requests.filter(request => request.method === 'PUT').length
     if (method === 'PUT' && puts === 1) response.destroy()
@@ -197,7 +171,7 @@ test('an upload that is cut is sent again from the start', async () => {
 
 test('content that cannot be read, or is not as long as it says, is no failure of the network and is sent once', async () => {
   await using client = openClient()
-  const reference = parseReference(`${registry.host}/team/unreadable`)
+  const reference = parseReference(`${pushed.registry.host}/team/unreadable`)
   let opened = 0
   const upload = (read: () => AsyncGenerator<Uint8Array>) => {
     opened = 0

@@ -45,6 +45,8 @@ export type Change = {
   readonly requestHeaders?: Record<string, string | undefined>
 }
 
+export const isBlob = ({ path }: Pick<SeenRequest, 'path'>): boolean => path.includes('/blobs/')
+
 /** `target` is `127.0.0.1:PORT` of a registry without TLS; none for a server that is never to pass anything on. */
 export async function startFront(target?: string, tls?: CertificateFiles): Promise<Front> {
   const requests: SeenRequest[] = []

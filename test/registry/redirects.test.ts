@@ -5,7 +5,7 @@ import { scratchDirectory } from '../scratch.ts'
 import { type CertificateFiles, makeCertificate } from './certificate.ts'
 import { collect, failsWith, knownUser, openClient, type UploadedImage, uploadImage } from './client.ts'
 import { type ConnectProxy, startConnectProxy } from './connect-proxy.ts'
-import { type Exchange, type Front, startFront } from './front.ts'
+import { type Exchange, type Front, isBlob, startFront } from './front.ts'
 import { startRegistry, type TestRegistry } from './registry.ts'
 
 const name = 'team/app:1'
@@ -24,8 +24,6 @@ after(async () => {
   await registry[Symbol.asyncDispose]()
   scratch[Symbol.dispose]()
 })
-
-const isBlob = ({ path }: { path: string }) => path.includes('/blobs/')
 
 async function frontThatSendsBlobs(
   to: (exchange: Exchange) => string,
@@ -218,6 +216,34 @@ for (const [spelling, reach] of [
     )
     assert.equal(store.requests.length, 0)
   })
+
+test('a host on the internet may not lead back to this machine a client that this machine sent to it', async () => {
+  await using store = await startStore(certificate)
+  await using lead = await startFront(undefined, certificate)
+  lead.answer = ({ reply }) => reply(302, { location: `${store.url}/layer` })
+  await using front = await frontThatSendsBlobs(() => 'https://blobs.test/layer')
+  await using setting = await publicRegistry(lead)
+  setting.proxy.hosts.set('blobs.test:443', lead.host)
+  await assert.rejects(
+    collect(setting.client.fetchBlob(parseReference(`${front.host}/${name}`), image.layerDescriptor)),
+    failsWith('permission_denied', 'loopback'),
+  )
+  assert.deepEqual([lead.requests.length, store.requests.length], [1, 0])
+})
+
+test('a registry on the internet may not have an upload sent to this machine', async () => {
+  await using store = await startFront(undefined, certificate)
+  store.answer = ({ reply }) => reply(201)
+  await using front = await startFront(registry.host, certificate)
+  front.answer = ({ method, forward, reply }) =>
+    method === 'POST' ? reply(202, { location: `${store.url}/take` }) : forward()
+  await using setting = await publicRegistry(front)
+  await assert.rejects(
+    uploadImage(setting.client, 'registry.test/team/pushed:1'),
+    failsWith('permission_denied', 'loopback'),
+  )
+  assert.equal(store.requests.length, 0)
+})
 
 test('a registry on the internet may not have its tokens got from this machine', async () => {
   await using tokens = await startFront(undefined, certificate)

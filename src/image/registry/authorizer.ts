@@ -92,14 +92,15 @@ export class Authorizer {
   }
 
   async #lookUp(signal: AbortSignal | undefined): Promise<Credentials | undefined> {
-    this.#credentials ??= this.#options.source(this.#options.registry, signal)
-    const asked = this.#credentials
+    const others = this.#credentials
+    const asked = others ?? this.#options.source(this.#options.registry, signal)
+    this.#credentials = asked
     try {
       this.#known = await asked
     } catch (error) {
       if (this.#credentials === asked) this.#credentials = undefined
+      if (others === undefined || signal?.aborted) throw error
       unlessGivenUp(error)
-      if (signal?.aborted) throw error
       return await this.#lookUp(signal)
     }
     return this.#known

@@ -16,17 +16,19 @@ export type Step = {
   readonly code: ErrorCode
 }
 
-/** A failure that may pass: worth another try, not before `retryAfterMs` have passed if that is known. */
+/** A failure that may pass: worth another try, not before `retryAfterMs` have passed if that is known, and `attempts` in all at most. */
 export class TransientError extends CofferError {
   readonly retryAfterMs: number | undefined
+  readonly attempts: number
 
   constructor(
     code: ErrorCode,
     message: string,
-    options: ErrorOptions & { retryAfterMs?: number | undefined } = {},
+    options: ErrorOptions & { retryAfterMs?: number | undefined; attempts?: number } = {},
   ) {
     super(code, message, options)
     this.retryAfterMs = options.retryAfterMs
+    this.attempts = options.attempts ?? Number.POSITIVE_INFINITY
   }
 }
 
@@ -41,8 +43,19 @@ export function stepError(
   })
 }
 
+export type Contact = {
+  readonly signal?: AbortSignal | undefined
+  /** `at` has never answered: what is not there now is most likely misspelt, switched off or cut off, and no wait helps. */
+  readonly isFirst?: boolean
+}
+
 /** The error for what the network, TLS or the deadline did. Errors of Coffer pass through. */
-export function networkError(step: Step, at: string, error: unknown, signal?: AbortSignal): CofferError {
+export function networkError(
+  step: Step,
+  at: string,
+  error: unknown,
+  { signal, isFirst = false }: Contact,
+): CofferError {
   if (error instanceof CofferError) return error
   if (signal?.aborted) return abortError(step, signal)
   const code = codeOf(error)
@@ -82,7 +95,19 @@ export function networkError(step: Step, at: string, error: unknown, signal?: Ab
     )
   return new TransientError('network_unavailable', failed(`no connection to ${at} (${code || message})`), {
     ...options,
-    hint: 'Check the network, and the proxy if there must be one.',
+    ...(isFirst && isUnreachable(error) ? { attempts: 2 } : {}),
+    hint: code.startsWith('ERR_SSL_')
+      ? `If ${at} speaks http only, set its transport to http in registries.json of the home.`
+      : 'Check the name and port, the network, and the proxy if there must be one.',
+  })
+}
+
+/** No address of the host takes a connection, or what does speaks no TLS. */
+function isUnreachable(error: unknown): boolean {
+  const errors: unknown[] = error instanceof AggregateError ? error.errors : [error]
+  return errors.every(one => {
+    const code = codeOf(one)
+    return unreachableCodes.has(code) || code.startsWith('ERR_SSL_')
   })
 }
 
@@ -97,6 +122,14 @@ const timeoutCodes = new Set([
   'UND_ERR_HEADERS_TIMEOUT',
   'UND_ERR_BODY_TIMEOUT',
   'ETIMEDOUT',
+])
+const unreachableCodes = new Set([
+  'ECONNREFUSED',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EADDRNOTAVAIL',
+  'EAI_AGAIN',
+  'EPROTO',
 ])
 const malformedCodes = new Set(['UND_ERR_HEADERS_OVERFLOW', 'UND_ERR_RES_EXCEEDED_MAX_SIZE'])
 

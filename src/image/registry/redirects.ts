@@ -1,4 +1,3 @@
-import type { AddressReach } from './addresses.ts'
 import { type Step, stepError } from './failure.ts'
 import type { HttpResponse } from './response.ts'
 import type { HttpRequest, Transport } from './transport.ts'
@@ -6,14 +5,14 @@ import type { HttpRequest, Transport } from './transport.ts'
 const maxRedirects = 5
 const redirectStatuses = [301, 302, 303, 307, 308]
 
-export type AuthorizedRequest = Omit<HttpRequest, 'ledBy'> & {
+export type AuthorizedRequest = HttpRequest & {
   /** Sent to the origin of `url` and nowhere else. */
   readonly authorization?: string | undefined
 }
 
 /**
  * Sends a request and, for GET and HEAD, goes where it is sent on to. Registries keep blobs at other hosts: those get no credentials,
- * https never becomes http, and a server on the internet cannot send us into the network behind us.
+ * https never becomes http, and a server on the internet cannot send us into the network behind us, wherever we were sent on to it from.
  */
 export async function sendFollowing(
   transport: Transport,
@@ -23,7 +22,7 @@ export async function sendFollowing(
   const { authorization, ...plain } = request
   const { origin } = request.url
   let url = request.url
-  let ledBy: AddressReach | undefined
+  let { ledBy } = request
   let authorized = authorization !== undefined
   for (let count = 0; ; count++) {
     const headers = authorized && authorization ? { ...plain.headers, authorization } : plain.headers
@@ -35,7 +34,7 @@ export async function sendFollowing(
     if (count === maxRedirects)
       throw stepError(step, `${request.url.host} redirects more than ${maxRedirects} times`)
     const next = redirectTarget(step, url, response.header('location'))
-    ledBy ??= transport.reachOf(request.url)
+    ledBy = transport.reachOf(url)
     // Once away there is no way back to the credentials: the target could be of somebody else's making.
     authorized &&= next.origin === origin
     url = next

@@ -58,7 +58,7 @@ export class RegistryHost {
     const isOurs = url.origin === base.origin
     const { scopes, signal } = request
     let authorization = isOurs ? await this.#authorizer.authorization(step, base, scopes, signal) : undefined
-    let response = await this.#send(step, request, url, authorization)
+    let response = await this.#send(step, request, { base, url }, authorization)
     if (response.status === 401 && isOurs && response.url.origin === base.origin) {
       const challenges = parseChallenges(response.headerValues('www-authenticate'))
       const answer = await this.#authorizer
@@ -70,7 +70,7 @@ export class RegistryHost {
       if (answer !== undefined) {
         response.discard()
         authorization = answer
-        response = await this.#send(step, request, url, authorization)
+        response = await this.#send(step, request, { base, url }, authorization)
       }
     }
     if (request.expect.includes(response.status)) return response
@@ -86,7 +86,7 @@ export class RegistryHost {
   async #send(
     step: Step,
     request: HostRequest,
-    url: URL,
+    { base, url }: { readonly base: URL; readonly url: URL },
     authorization: string | undefined,
   ): Promise<HttpResponse> {
     const content = request.body?.()
@@ -95,8 +95,11 @@ export class RegistryHost {
         ? content
         : Readable.from(content, { objectMode: false })
     const { method = 'GET', headers = {}, signal } = request
-    return await sendFollowing(this.#options.transport, step, {
+    const { transport } = this.#options
+    return await sendFollowing(transport, step, {
       url,
+      // Where an upload goes on is the registry's word, like a redirect.
+      ledBy: url.origin === base.origin ? undefined : transport.reachOf(base),
       method,
       headers,
       body,

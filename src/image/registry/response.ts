@@ -10,13 +10,20 @@ export class HttpResponse {
   readonly #step: Step
   readonly #response: Dispatcher.ResponseData
   readonly #signal: AbortSignal | undefined
+  readonly #refusalMs: number
 
-  constructor(step: Step, url: URL, response: Dispatcher.ResponseData, signal: AbortSignal | undefined) {
+  constructor(
+    step: Step,
+    url: URL,
+    response: Dispatcher.ResponseData,
+    { signal, refusalMs }: { readonly signal: AbortSignal | undefined; readonly refusalMs: number },
+  ) {
     this.url = url
     this.status = response.statusCode
     this.#step = step
     this.#response = response
     this.#signal = signal
+    this.#refusalMs = refusalMs
     // Discarding a body makes it emit an error, and an error nobody listens to ends the process.
     response.body.on('error', () => {})
   }
@@ -37,7 +44,7 @@ export class HttpResponse {
     try {
       for await (const chunk of this.#response.body) yield chunk
     } catch (error) {
-      throw networkError(this.#step, this.url.host, error, this.#signal)
+      throw networkError(this.#step, this.url.host, error, { signal: this.#signal })
     }
   }
 
@@ -54,10 +61,11 @@ export class HttpResponse {
     return Buffer.concat(chunks)
   }
 
-  /** The beginning of the body; never fails, as what it is for is a message. */
+  /** The beginning of a refusal's body, as far as it comes soon; never fails, as what it is for is a message. */
   async beginning(maxBytes: number): Promise<string> {
     const chunks: Buffer[] = []
     let total = 0
+    const timer = setTimeout(() => this.#response.body.destroy(), this.#refusalMs)
     try {
       for await (const chunk of this.body()) {
         chunks.push(chunk)
@@ -66,6 +74,8 @@ export class HttpResponse {
       }
     } catch {
       // What came until then is what there is to show.
+    } finally {
+      clearTimeout(timer)
     }
     return Buffer.concat(chunks).subarray(0, maxBytes).toString('utf8')
   }

@@ -18,7 +18,7 @@ export const defaultRetryPolicy: RetryPolicy = {
   maxRetryAfterMs: 60_000,
 }
 
-/** Does `action` until it succeeds, fails for good, or was tried `attempts` times. Waits end at once when `signal` says so. */
+/** Does `action` until it succeeds, fails for good, or was tried as often as it is worth. Waits end at once when `signal` says so. */
 export async function withRetries<T>(
   policy: RetryPolicy,
   step: Step,
@@ -37,7 +37,8 @@ export async function withRetries<T>(
 }
 
 export function mayRetry(policy: RetryPolicy, attempt: number, error: unknown): error is TransientError {
-  if (!(error instanceof TransientError) || attempt >= policy.attempts) return false
+  if (!(error instanceof TransientError)) return false
+  if (attempt >= Math.min(policy.attempts, error.attempts)) return false
   return (error.retryAfterMs ?? 0) <= policy.maxRetryAfterMs
 }
 

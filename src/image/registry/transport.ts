@@ -17,9 +17,16 @@ export type Timeouts = {
   readonly headersMs: number
   /** Between two pieces of a body that is being read. */
   readonly stallMs: number
+  /** For what a refusal says, however slowly it drips. */
+  readonly refusalMs: number
 }
 
-export const defaultTimeouts: Timeouts = { connectMs: 10_000, headersMs: 30_000, stallMs: 30_000 }
+export const defaultTimeouts: Timeouts = {
+  connectMs: 10_000,
+  headersMs: 30_000,
+  stallMs: 30_000,
+  refusalMs: 5000,
+}
 
 export type HttpRequest = {
   readonly url: URL
@@ -43,6 +50,8 @@ export class Transport implements AsyncDisposable {
   readonly #dispatchers = new Map<string, Dispatcher>()
   readonly #secureContexts = new Map<string, SecureContext>()
   readonly #reaches = new Map<string, AddressReach>()
+  /** Origins that have answered. */
+  readonly #answered = new Set<string>()
   #isDisposed = false
 
   constructor(
@@ -72,12 +81,13 @@ export class Transport implements AsyncDisposable {
         // Undici would close the connection after each HEAD, and every pull begins with one or two.
         reset: false,
       })
-      return new HttpResponse(step, url, response, signal)
+      this.#answered.add(url.origin)
+      return new HttpResponse(step, url, response, { signal, refusalMs: this.#timeouts.refusalMs })
     } catch (error) {
       if (request.body instanceof Readable) request.body.destroy()
       throw error instanceof InwardError
         ? inwardError(step, error)
-        : networkError(step, url.host, error, signal)
+        : networkError(step, url.host, error, { signal, isFirst: !this.#answered.has(url.origin) })
     }
   }
 

@@ -5,7 +5,6 @@ import type { Runtime } from '../runtime/runtime.ts'
 import { type Attached, attach } from './attach.ts'
 import { type BoxShape, boxOptions, mainProcess } from './box-options.ts'
 import { type GlobalOptions, withRuntime } from './context.ts'
-import { withBoxImage } from './daemon-image.ts'
 import { readEnvironment } from './environment.ts'
 import { exitCodes } from './exit-codes.ts'
 import { tellPolicyEnd } from './policy-end.ts'
@@ -156,7 +155,7 @@ async function withBox(
 ): Promise<number> {
   return withSignals((signals, abort) =>
     withRuntime(options, async runtime => {
-      const box = await runtime.create(await withBoxImage(runtime, shape, abort), options.name)
+      const box = await runtime.create(shape, options.name)
       let attached: Attached | undefined
       try {
         attached = await use(box, signals, abort)

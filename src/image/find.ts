@@ -5,6 +5,7 @@ import type { Home } from '../state/home.ts'
 import type { ManifestRow } from '../state/images.ts'
 import type { Store } from '../state/store.ts'
 import { isBuiltIn } from './builtin.ts'
+import { daemonCandidates, isDaemonName } from './daemon-name.ts'
 import {
   familiarReference,
   formatReference,
@@ -32,9 +33,10 @@ export type ImageContext = {
 const wholeIdPattern = /^(?:sha256:)?[0-9a-f]{64}$/
 const idPattern = /^(?:sha256:)?[0-9a-f]{12,64}$/
 
-/** Throws `invalid_argument` unless `name` could name an image: a reference, or the id of one that is here. */
+/** Throws `invalid_argument` unless `name` could name an image: a reference, one of the local daemon, or the id of one that is here. */
 export function checkImageName(name: string): void {
-  if (!isBuiltIn(name) && !isImageId(name)) parseReference(name)
+  if (isDaemonName(name)) daemonCandidates(name)
+  else if (!isBuiltIn(name) && !isImageId(name)) parseReference(name)
 }
 
 /** `sha256:` and 64 digits, or only those: no registry is asked for that. */
@@ -67,11 +69,12 @@ export async function requireImage(context: ImageContext, name: string): Promise
   })
 }
 
-/** What a name may mean, in the order in which registries are asked. Throws `invalid_argument`, `config_error`. */
+/** What a name may mean, in the order in which it is looked for. Throws `invalid_argument`, `config_error`. */
 export async function candidatesOf(
   { home, settings }: ImageContext,
   name: string,
 ): Promise<ImageReference[]> {
+  if (isDaemonName(name)) return daemonCandidates(name)
   const isConfigured = settings.registries !== undefined || existsSync(join(home.path, 'registries.json'))
   const search = isConfigured ? (await loadSettings({ home, settings })).search : []
   return referenceCandidates(name, search)
@@ -92,10 +95,10 @@ export function canonicalName({ tag, ...reference }: ImageReference): string {
   )
 }
 
-/** A stored name in its short form, unless that would mean the built-in image. */
+/** A stored name in its short form, unless that would mean the built-in image or one of the local daemon. */
 export function shownName(reference: string): string {
   const short = familiarReference(parseReference(reference))
-  return isBuiltIn(short) ? reference : short
+  return isBuiltIn(short) || isDaemonName(short) ? reference : short
 }
 
 function findById({ store }: ImageContext, id: string): ManifestRow | undefined {

@@ -3,6 +3,7 @@ import { CofferError, isCofferError } from '../errors.ts'
 import type { ManifestRow } from '../state/images.ts'
 import { abortError } from './abort-error.ts'
 import { maxConfigBytes, type ParsedConfig } from './config.ts'
+import { isDaemonName, nameAtDaemon } from './daemon-name.ts'
 import { parseDigest } from './digest.ts'
 import { checkDiskSpace } from './disk-space.ts'
 import { type FetchSource, fetchBlob } from './fetch-blob.ts'
@@ -31,8 +32,8 @@ export type PullOptions = {
 }
 
 /**
- * Brings an image in from its registry: all its blobs, three at a time, and its layers merged, each as soon as it and all below it are there.
- * What is here is not fetched again, what an earlier pull began is gone on with, and what another process fetches is waited for.
+ * Brings an image in from where its name says: a registry, or, as `docker-daemon:NAME`, Docker or Podman of this machine. What a name means to boxes
+ * and to whoever pulls is decided here and in `findImage`.
  *
  * @throws `not_found`, `unauthenticated`, `permission_denied`, `network_unavailable`, `upstream_unavailable`, `timeout` as the registry has it;
  *   `image_pull_failed` for wrong bytes; `unsupported` for what boxes cannot run; `resource_exhausted`, `storage_error`, `aborted`
@@ -42,8 +43,9 @@ export async function pullImage(
   name: string,
   options: PullOptions = {},
 ): Promise<ManifestRow> {
-  const { policy = 'missing', signal, onProgress } = options
+  const { policy = 'missing', platform, signal, onProgress } = options
   try {
+    if (platform !== undefined) checkPlatform(platform)
     // 1. What is here.
     const local = await findImage(store.context, name)
     if (policy !== 'always' && local !== undefined) return local
@@ -52,13 +54,11 @@ export async function pullImage(
       if (local !== undefined) return local
       throw notHere(name, 'and no registry knows images by their ids')
     }
-    // 2. What the registry has.
+    // 2. What its source has.
     onProgress?.({ step: `pulling image ${name}` })
-    await using client = new RegistryClient({
-      settings: await loadSettings(store.context),
-      credentials: credentialsOfHome(store.context.home.path),
-    })
-    const row = await new Pull(store, client, name, options).run()
+    const row = isDaemonName(name)
+      ? await pullFromDaemon(store, name, options)
+      : await pullFromRegistry(store, name, options)
     // 3. Room for the next one.
     await evict(store, row.digest)
     return row
@@ -67,6 +67,27 @@ export async function pullImage(
   }
 }
 
+async function pullFromDaemon(
+  store: ImageStore,
+  name: string,
+  { signal }: PullOptions,
+): Promise<ManifestRow> {
+  const { loadFromDaemon } = await import('./sources/daemon.ts')
+  return await loadFromDaemon(nameAtDaemon(name), store, { signal })
+}
+
+async function pullFromRegistry(store: ImageStore, name: string, options: PullOptions): Promise<ManifestRow> {
+  await using client = new RegistryClient({
+    settings: await loadSettings(store.context),
+    credentials: credentialsOfHome(store.context.home.path),
+  })
+  return await new Pull(store, client, name, options).run()
+}
+
+/**
+ * All blobs of an image, three at a time, and its layers merged, each as soon as it and all below it are there. What is here is not fetched again,
+ * what an earlier pull began is gone on with, and what another process fetches is waited for.
+ */
 class Pull {
   readonly #store: ImageStore
   readonly #client: RegistryClient
@@ -82,7 +103,6 @@ class Pull {
 
   async run(): Promise<ManifestRow> {
     const { signal, platform } = this.#options
-    if (platform !== undefined) checkPlatform(platform)
     const wanted = platform === undefined ? undefined : parsePlatform(platform)
     // 1. Which image it is now.
     const { reference, descriptor } = await this.#client.resolveFirst(
@@ -142,7 +162,7 @@ class Pull {
     const layers = uniqueLayers(manifest.layers)
     const missingBytes = this.#missingBytes(layers)
     checkDiskSpace(home, missingBytes, `pull image ${this.#name}`)
-    const progress = new LayersProgress(this.#name, manifest.layers, this.#options.onProgress)
+    using progress = new LayersProgress(this.#name, manifest.layers, this.#options.onProgress)
     const stop = new AbortController()
     const signal = AbortSignal.any([stop.signal, ...(this.#options.signal ? [this.#options.signal] : [])])
     const parallel = settings.parallelDownloads

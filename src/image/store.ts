@@ -20,6 +20,7 @@ import { freeRemoved, type RemovedImage, removeImage } from './removal.ts'
 import { buildRootfs } from './rootfs.ts'
 import { chainIdOf } from './rootfs-path.ts'
 import { isDiskType } from './sources/disk-media-types.ts'
+import { newName } from './sources/new-name.ts'
 
 /** What `add` takes in. */
 export type NewImage = {
@@ -118,7 +119,7 @@ export class ImageStore {
   async #merge(row: ManifestRow, { signal, onProgress }: ImageOptions): Promise<void> {
     using _lock = await this.hold(signal)
     const layers = this.context.store.images.blobsOf(row.digest).filter(({ kind }) => kind === 'layer')
-    const progress = new LayersProgress(
+    using progress = new LayersProgress(
       this.nameOf(row),
       layers.map(layer => ({ digest: layer.digest, size: layer.bytes })),
       onProgress,
@@ -160,18 +161,16 @@ export class ImageStore {
   }
 
   /** Another name for an image; it means no other from now on. Returns it in full. */
-  async tag(name: string, newName: string): Promise<string> {
-    const row = await this.require(name)
-    const reference = parseReference(newName)
-    if (reference.digest !== undefined)
-      throw new CofferError('invalid_argument', `cannot tag an image as ${newName}: a digest is no name`)
+  async tag(source: string, name: string): Promise<string> {
+    const row = await this.require(source)
+    const reference = newName(name)
     this.context.store.images.setName({
-      reference: canonicalName(reference),
+      reference,
       manifestDigest: row.digest,
       sourceDigest: row.digest,
       taggedAtMs: Date.now(),
     })
-    return canonicalName(reference)
+    return reference
   }
 
   /** See `removeImage`. */

@@ -1,30 +1,20 @@
-import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { CofferError } from '../errors.ts'
-import type { ShimExecRequest } from '../guest/messages.ts'
-import { signalTargets } from '../guest/protocol.ts'
-import type { RemoteExecution } from '../guest/remote-execution.ts'
-import { ExecutionRefused } from '../guest/remote-execution.ts'
-import type { Session } from '../guest/session.ts'
 import type { ImageInfo } from '../image/describe.ts'
-import type { Image } from '../image/images.ts'
-import { readExitRecord } from '../shim/exit-file.ts'
-import { type MainProcess, shimFiles } from '../shim/launch.ts'
+import { shimFiles } from '../shim/launch.ts'
 import type { RestartRecord } from '../shim/restart-policy.ts'
-import { createId } from '../state/box-id.ts'
-import { isActive } from '../state/box-status.ts'
 import type { BoxRow } from '../state/store.ts'
+import { BoxCommands } from './box-commands.ts'
 import { decodeBoxConfig } from './box-config.ts'
 import { BoxConnection, type BoxContext } from './box-connection.ts'
-import { boxImage } from './box-image.ts'
 import { boxInfo } from './box-info.ts'
+import { BoxStarter } from './box-starter.ts'
 import { waitForLog, waitForPort, waitForStop, waitUntilHealthy } from './box-waits.ts'
 import type { CommitOptions } from './commit-box.ts'
-import { execRequest } from './exec-request.ts'
-import { Execution, refusedError } from './execution.ts'
+import type { Execution } from './execution.ts'
 import { BoxExecutions } from './executions.ts'
 import { readLogs } from './logs.ts'
-import { commandLine, mainRequest, stopSignalOf } from './main-process.ts'
+import { commandLine } from './main-process.ts'
 import type {
   BoxInfo,
   BoxStop,
@@ -39,11 +29,9 @@ import type { Output } from './output.ts'
 import { switchBox } from './pause-box.ts'
 import { parseProcesses } from './processes.ts'
 import { removeBoxFiles } from './remove-box.ts'
-import type { Starting } from './start-box.ts'
 import { checkInteger, checkText } from './validate.ts'
 
 const defaultStopTimeoutMs = 10_000
-const sigkill = 9
 
 /** One box: a record, a disk, and a VM while it runs. The same handle can stop it and start it again. */
 export class Box {
@@ -53,7 +41,8 @@ export class Box {
   readonly executions: BoxExecutions
   readonly #context: BoxContext
   readonly #connection: BoxConnection
-  #image: Image | undefined
+  readonly #starter: BoxStarter
+  readonly #commands: BoxCommands
 
   /** Made by `runtime.create` and `runtime.get`. */
   constructor(context: BoxContext, row: BoxRow) {
@@ -69,7 +58,9 @@ export class Box {
       directory: join(context.home.boxes, row.id),
       config: decodeBoxConfig(row.id, row.config),
     })
-    this.executions = new BoxExecutions(this.#connection, (...words) => this.#startUnread(...words))
+    this.#starter = new BoxStarter(context, this.#connection)
+    this.#commands = new BoxCommands(this.#connection, this.#starter)
+    this.executions = new BoxExecutions(this.#connection, this.#commands)
   }
 
   /** Throws `not_found` when the box was removed. */
@@ -94,7 +85,7 @@ export class Box {
           hint: `Let it go on: coffer unpause ${this.#connection.place.label}`,
         },
       )
-    await this.#start(options, false)
+    await this.#starter.start(options)
   }
 
   /**
@@ -114,6 +105,11 @@ export class Box {
     await this.#connection.stopLocked(timeoutMs)
   }
 
+  /** The start that a restart policy wants and no shim lives to do. */
+  async startByPolicy(restarts: RestartRecord): Promise<void> {
+    await this.#starter.start({ restarts })
+  }
+
   async restart(options: StartOptions & { readonly timeoutMs?: number } = {}): Promise<void> {
     await this.stop(options.timeoutMs === undefined ? {} : { timeoutMs: options.timeoutMs })
     await this.start(options)
@@ -124,11 +120,7 @@ export class Box {
    * when it cannot be run, `invalid_argument` for options, `invalid_state` when the box has a main process that has ended.
    */
   async exec(command: string, args: readonly string[] = [], options: ExecOptions = {}): Promise<Execution> {
-    const { request, session } = await this.#prepare(command, args, options)
-    const remote = session.execute(request)
-    if (options.stdin !== undefined && options.stdin !== 'null' && options.stdin !== 'pipe')
-      remote.stdin?.end(options.stdin)
-    return this.#follow(session, remote, { id: request.id, command, options })
+    return this.#commands.execute(command, args, options)
   }
 
   /** `exec`, collected: waits for the end and returns all output. A non-zero exit is a result, not an error. */
@@ -149,7 +141,7 @@ export class Box {
   async commandLine(words: readonly string[] = [], options: StartOptions = {}): Promise<string[]> {
     this.#context.checkOpen()
     const { config } = this.#connection.place
-    return commandLine(config, await this.#imageDefaults(options), words.length === 0 ? undefined : words)
+    return commandLine(config, await this.#starter.image(options), words.length === 0 ? undefined : words)
   }
 
   /**
@@ -168,7 +160,7 @@ export class Box {
           hint: 'Create the box with a command, or attach to one of its executions.',
         },
       )
-    const session = await this.#start(options, true)
+    const session = await this.#starter.start(options, { waitForAttach: true })
     return this.executions.attachOn(session, 'main')
   }
 
@@ -227,7 +219,7 @@ export class Box {
   /** Makes an image of the box, as it is now: see `commitBox`. Without a name, only its digest names it. */
   async commit(name?: string, options: CommitOptions = {}): Promise<ImageInfo> {
     this.#context.checkOpen()
-    const image = await this.#imageDefaults(options)
+    const image = await this.#starter.image(options)
     const { commitBox } = await import('./commit-box.ts')
     return commitBox({ context: this.#context, connection: this.#connection, image, name, options })
   }
@@ -245,105 +237,5 @@ export class Box {
     using _lock = await this.#connection.lock()
     await this.stopLocked(defaultStopTimeoutMs)
     if (ephemeral) removeBoxFiles(this.#context, this.id)
-  }
-
-  /** What an execution is made of: the request, and the running box. */
-  async #prepare(
-    command: string,
-    args: readonly string[],
-    options: ExecOptions,
-  ): Promise<{ request: ShimExecRequest; session: Session }> {
-    options.signal?.throwIfAborted()
-    const { signal, onProgress } = options
-    const starting = { ...(signal && { signal }), ...(onProgress && { onProgress }) }
-    const request = execRequest(
-      command,
-      args,
-      options,
-      this.#connection.place.config,
-      await this.#imageDefaults(starting),
-    )
-    this.#checkExecutable(command)
-    const session = await this.#start(starting, false)
-    return { request: { ...request, id: createId(), detach: options.detach ?? false }, session }
-  }
-
-  async #startUnread(
-    command: string,
-    args: readonly string[],
-    options: ExecOptions,
-  ): Promise<{ readonly id: string; readonly pid: number }> {
-    const { request, session } = await this.#prepare(command, args, options)
-    try {
-      return { id: request.id, ...(await session.start(request)) }
-    } catch (error) {
-      if (error instanceof ExecutionRefused) throw refusedError(command, error, this.#connection.place.label)
-      throw await this.#connection.explain(
-        `cannot run ${command} in box ${this.#connection.place.label}`,
-        error,
-      )
-    }
-  }
-
-  async #follow(
-    session: Session,
-    remote: RemoteExecution,
-    { id, command, options }: { id: string; command: string; options: ExecOptions },
-  ): Promise<Execution> {
-    const explain = (error: unknown): Promise<CofferError> =>
-      this.#connection.explain(`cannot run ${command} in box ${this.#connection.place.label}`, error)
-    const abort = (): void => remote.signal(sigkill, signalTargets.tree)
-    options.signal?.addEventListener('abort', abort, { once: true })
-    try {
-      const { pid } = await remote.started
-      return new Execution({ id, pid, remote, session, options, explain })
-    } catch (error) {
-      if (options.signal?.aborted)
-        throw new CofferError('aborted', `${command} was aborted before it ran`, {
-          cause: options.signal.reason,
-        })
-      throw error instanceof ExecutionRefused
-        ? refusedError(command, error, this.#connection.place.label)
-        : await explain(error)
-    } finally {
-      options.signal?.removeEventListener('abort', abort)
-    }
-  }
-
-  /** The start that a restart policy wants and no shim lives to do. */
-  async startByPolicy(restarts: RestartRecord): Promise<void> {
-    await this.#start({ restarts }, false)
-  }
-
-  async #start(options: Omit<Starting, 'image'>, waitForAttach: boolean): Promise<Session> {
-    const { config } = this.#connection.place
-    const image = await this.#imageDefaults(options)
-    const request = mainRequest(config, image)
-    const main: MainProcess | undefined =
-      request === undefined ? undefined : { request, waitForAttach, stopSignal: stopSignalOf(config, image) }
-    return this.#connection.connect({ ...options, image, main })
-  }
-
-  /** A main process that has ended did its job; running a command in its box afterwards must not do the job again. */
-  #checkExecutable(command: string): void {
-    const { directory, label } = this.#connection.place
-    const row = this.#connection.row()
-    if (isActive(row.status) || row.status === 'configured') return
-    if (readExitRecord(join(directory, shimFiles.exit))?.cause !== 'main_exited') return
-    throw new CofferError(
-      'invalid_state',
-      `cannot run ${command} in box ${label}: its main process has ended`,
-      {
-        hint: `Start the box again, which runs its main process again: coffer start ${label}`,
-      },
-    )
-  }
-
-  async #imageDefaults(options: StartOptions = {}): Promise<Image> {
-    // A file that was removed by hand is made again.
-    if (this.#image !== undefined && existsSync(this.#image.path)) return this.#image
-    this.#context.checkOpen()
-    this.#image = await boxImage(this.#context, this.#connection.place, options)
-    return this.#image
   }
 }

@@ -3,25 +3,20 @@ import type { CborMap } from '../guest/cbor.ts'
 import { boolean, integer, isMap, parseExitedMap, text } from '../guest/parse.ts'
 import { ExecutionRefused } from '../guest/remote-execution.ts'
 import type { Session } from '../guest/session.ts'
+import type { BoxCommands } from './box-commands.ts'
 import type { BoxConnection } from './box-connection.ts'
 import { Execution, refusedError, resultOf } from './execution.ts'
 import type { ExecOptions, ExecutionInfo } from './options.ts'
 import { signalNumber } from './signals.ts'
 
-type Start = (
-  command: string,
-  args: readonly string[],
-  options: ExecOptions,
-) => Promise<{ readonly id: string; readonly pid: number }>
-
 /** The executions of a running box, also those of other clients and of clients that are gone. */
 export class BoxExecutions {
   readonly #connection: BoxConnection
-  readonly #start: Start
+  readonly #commands: BoxCommands
 
-  constructor(connection: BoxConnection, start: Start) {
+  constructor(connection: BoxConnection, commands: BoxCommands) {
     this.#connection = connection
-    this.#start = start
+    this.#commands = commands
   }
 
   /**
@@ -33,7 +28,7 @@ export class BoxExecutions {
     args: readonly string[] = [],
     options: ExecOptions = {},
   ): Promise<{ readonly id: string; readonly pid: number }> {
-    return this.#start(command, args, options)
+    return this.#commands.startUnread(command, args, options)
   }
 
   /** Oldest first. Throws `invalid_state` when the box does not run. */

@@ -6,7 +6,6 @@ import { RegistryClient } from '../image/registry/client.ts'
 import { credentialsOfHome } from '../image/registry/credentials.ts'
 import { type PushOptions, pushImage } from '../image/save/push-image.ts'
 import { type SaveOptions, saveImages } from '../image/save/save-images.ts'
-import { daemonPrefix, loadFromDaemon } from '../image/sources/daemon.ts'
 import { type ImportDiskOptions, importDisk } from '../image/sources/import-disk.ts'
 import { type ImportOptions, importRootfs } from '../image/sources/import-rootfs.ts'
 import { type LoadOptions, loadImages } from '../image/sources/load.ts'
@@ -24,10 +23,7 @@ export async function loadAndDescribe(
   options: LoadOptions,
 ): Promise<ImageInfo[]> {
   checkKeys('options', checkObject('options', options), ['name', 'maxBytes', 'signal', 'onBytes'])
-  const isDaemon = typeof source === 'string' && source.startsWith(daemonPrefix)
-  const rows = isDaemon
-    ? await loadFromDaemon(source.slice(daemonPrefix.length), store, options)
-    : await loadImages(source, store, options)
+  const rows = await loadImages(source, store, options)
   for (const { digest } of rows.slice(-1)) await evict(store, digest)
   return await Promise.all(rows.map(row => describeImage(store, row)))
 }

@@ -37,7 +37,7 @@ export type ImagesOptions = {
 }
 
 export type ImagePullOptions = {
-  /** Default `always`: the registry is asked what the name means now, and only what is not here is fetched. */
+  /** Default `always`: the registry, or the daemon, is asked what the name means now, and what is not here is fetched. */
   readonly policy?: PullPolicy
   readonly platform?: string
   readonly signal?: AbortSignal
@@ -55,7 +55,7 @@ export class Images {
   }
 
   /**
-   * Brings an image in from its registry, or up to date. Several pulls of one image, also of several processes, are one; one that was interrupted is
+   * Brings an image in from its registry, or up to date; as `docker-daemon:NAME`, from Docker or Podman of this machine. Several pulls of one image, also of several processes, are one; one that was interrupted is
    * gone on with. Throws `not_found`, `unauthenticated`, `permission_denied`, `network_unavailable`, `upstream_unavailable`, `timeout`,
    * `image_pull_failed`, `unsupported`, `resource_exhausted`, `storage_error`, `aborted`.
    */
@@ -158,8 +158,8 @@ export class Images {
   }
 
   /**
-   * Brings in all images of a Docker archive, an OCI archive or an OCI layout directory: by its path, by its bytes, or, as `docker-daemon:NAME`, from
-   * Docker or Podman of this machine. See `loadImages` for what it throws.
+   * Brings in all images of a Docker archive, an OCI archive or an OCI layout directory, by its path or its bytes. See `loadImages` for what it
+   * throws.
    */
   async load(source: string | AsyncIterable<Uint8Array>, options: LoadOptions = {}): Promise<ImageInfo[]> {
     this.#context.checkOpen()

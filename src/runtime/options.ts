@@ -9,11 +9,11 @@ export type { BoxStatus, EventType }
 
 export type BoxOptions = {
   /**
-   * An image as Docker names it, or the id of one that is here. The first start pulls it if need be; from then on the box keeps to that image.
+   * An image as Docker names it, the id of one that is here, or `docker-daemon:NAME`, one of Docker or Podman of this machine. The first start pulls it if need be; from then on the box keeps to that image.
    * Default `busybox`, which is built in and works offline; the one of Docker Hub is `docker.io/library/busybox`, or `busybox` with a version.
    */
   readonly image?: string
-  /** Whether the first start asks the registry: for what is not here (`missing`, the default), `always` or `never`. */
+  /** Whether the first start asks the registry, or the daemon: for what is not here (`missing`, the default), `always` or `never`. */
   readonly pull?: PullPolicy
   /** Only `linux/amd64` runs: anything else is refused. */
   readonly platform?: string

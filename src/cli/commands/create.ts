@@ -2,7 +2,6 @@ import type { Command } from 'commander'
 import type { BoxOptions } from '../../runtime/options.ts'
 import { addBoxOptions, type BoxShape, boxOptions, mainProcess } from '../box-options.ts'
 import { type Context, type GlobalOptions, withRuntime } from '../context.ts'
-import { withBoxImage } from '../daemon-image.ts'
 import { readEnvironment } from '../environment.ts'
 import { addExamples } from '../help-examples.ts'
 import { collect } from '../process-options.ts'
@@ -60,7 +59,7 @@ async function create(image: string | undefined, words: readonly string[], optio
     detach: true,
   }
   await withRuntime(options, async runtime => {
-    const box = await runtime.create(await withBoxImage(runtime, shape), options.name)
+    const box = await runtime.create(shape, options.name)
     process.stdout.write(`${box.id}\n`)
   })
 }

@@ -3,7 +3,6 @@ import type { ImageInfo } from '../../image/describe.ts'
 import type { ImagePullOptions } from '../../runtime/images.ts'
 import type { Runtime } from '../../runtime/runtime.ts'
 import { type Context, type GlobalOptions, withRuntime } from '../context.ts'
-import { isDaemonImage, loadDaemonImage } from '../daemon-image.ts'
 import { forEachName } from '../each-box.ts'
 import { addExamples } from '../help-examples.ts'
 import { withProgress, withSignals } from '../start-box.ts'
@@ -63,20 +62,19 @@ async function pullOne(
   { platform, policy, quiet }: Options,
   signal: AbortSignal,
 ): Promise<readonly string[]> {
-  const mode = quiet === true ? 'none' : 'all'
-  const lineOf = (shownName: string, info: ImageInfo): string =>
-    quiet === true ? digestOf(info) : pinnedName(shownName, info)
-  if (isDaemonImage(name)) {
-    const images = await loadDaemonImage(runtime, name, signal, mode)
-    return images.map(info => lineOf(info.names[0] ?? '', info))
-  }
   const options: ImagePullOptions = {
     signal,
     ...(policy === undefined ? {} : { policy }),
     ...(platform === undefined ? {} : { platform }),
   }
-  const info = await withProgress(onProgress => runtime.images.pull(name, { ...options, onProgress }), mode)
-  return [lineOf(name, info)]
+  const info = await withProgress(
+    onProgress => runtime.images.pull(name, { ...options, onProgress }),
+    quiet === true ? 'none' : 'all',
+  )
+  if (quiet === true) return [digestOf(info)]
+  const { isDaemonName } = await import('../../image/daemon-name.ts')
+  // The daemon need not have it any more when the name is used.
+  return [pinnedName(isDaemonName(name) ? (info.names[0] ?? '') : name, info)]
 }
 
 /** What means this very image wherever it is pulled. */

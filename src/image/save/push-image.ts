@@ -1,3 +1,5 @@
+import { CofferError } from '../../errors.ts'
+import { isDaemonName } from '../daemon-name.ts'
 import type { Digest } from '../digest.ts'
 import { type ImageReference, parseReference } from '../reference.ts'
 import type { RegistryClient } from '../registry/client.ts'
@@ -27,7 +29,7 @@ const uploadsAtOnce = 3
  * Puts an image of the store into a registry under `target`: the blobs that are missing there, then the manifest with the very bytes it has
  * here, so its digest stays. Returns what `target` now names.
  *
- * @throws `not_found` for an image that is not in the store; as `RegistryClient`
+ * @throws `not_found` for an image that is not in the store; `unsupported` for `docker-daemon:NAME`; as `RegistryClient`
  */
 export async function pushImage(
   store: ImageStore,
@@ -36,12 +38,19 @@ export async function pushImage(
   client: RegistryClient,
   options: PushOptions = {},
 ): Promise<Descriptor> {
+  if (isDaemonName(target)) throw notRegistry(target)
   const reference = parseReference(target)
   using _lock = await holdImages(store, `the push to ${target}`, options.signal)
   const image = readImage(store, await store.require(name))
   await uploadBlobs(image, store, reference, client, options)
   const { descriptor, bytes } = image
   return await client.uploadManifest(reference, bytes, descriptor.mediaType, { signal: options.signal })
+}
+
+function notRegistry(target: string): CofferError {
+  return new CofferError('unsupported', `cannot push to ${target}: images only come from Docker or Podman`, {
+    hint: 'They load what is saved: coffer save NAME | docker load',
+  })
 }
 
 async function uploadBlobs(

@@ -13,31 +13,33 @@ export type DaemonOptions = Omit<LoadOptions, 'name'> & {
   readonly environment?: NodeJS.ProcessEnv | undefined
 }
 
-/** What names an image of a local Docker or Podman: nothing else makes Coffer ask one. */
-export const daemonPrefix = 'docker-daemon:'
-
 const connectTimeoutMs = 10_000
 const maxMessageBytes = 4096
+
+const startHint =
+  'Start Docker, or Podman’s service (systemctl --user start podman.socket), or set DOCKER_HOST=unix://PATH.'
 
 /**
  * Takes in an image of Docker or Podman on this machine, through its socket: `DOCKER_HOST` if it is a `unix://` one, else Docker's, else Podman's own.
  *
- * @param name without `daemonPrefix`
+ * @param name as Docker and Podman call it
  * @throws `not_found`, `upstream_unavailable` without a daemon, `unsupported` for one on another machine; as `loadImages`
  */
 export async function loadFromDaemon(
   name: string,
   store: ImageStore,
   options: DaemonOptions = {},
-): Promise<ManifestRow[]> {
+): Promise<ManifestRow> {
   const image = familiarReference(parseReference(name))
   try {
     const socket = findSocket(options.environment ?? process.env)
     const response = await ask(socket, `/images/${encodeURI(image)}/get`, options.signal)
-    return await takeImages(guarded(response, socket, options.signal), store, {
+    const [row] = await takeImages(guarded(response, socket, options.signal), store, {
       ...options,
       name: formatReference(parseReference(name)),
     })
+    if (row === undefined) throw noSuchImage(socket, ': it sends an archive without images')
+    return row
   } catch (error) {
     throw inSource(`load ${image} from the local daemon`, error)
   }
@@ -60,7 +62,7 @@ function findSocket(environment: NodeJS.ProcessEnv): string {
   const found = candidates.find(path => statSync(path, { throwIfNoEntry: false })?.isSocket() === true)
   if (found !== undefined) return found
   throw new CofferError('upstream_unavailable', `there is no socket at ${candidates.join(', ')}`, {
-    hint: 'Start Docker, or Podman’s service (systemctl --user start podman.socket), or set DOCKER_HOST=unix://PATH.',
+    hint: startHint,
   })
 }
 
@@ -81,11 +83,16 @@ async function ask(
   })
   if (response.statusCode === 200) return response
   const said = await message(response)
-  if (response.statusCode === 404)
-    throw new CofferError('not_found', `${socketPath} has no such image${said}`, {
-      hint: 'docker images, or podman images, lists what it has.',
-    })
-  throw new CofferError('upstream_unavailable', `${socketPath} answers with ${response.statusCode}${said}`)
+  if (response.statusCode === 404) throw noSuchImage(socketPath, said)
+  throw new CofferError('upstream_unavailable', `${socketPath} answers with ${response.statusCode}${said}`, {
+    hint: 'docker info, or podman info, may say what is wrong with it.',
+  })
+}
+
+function noSuchImage(socketPath: string, said: string): CofferError {
+  return new CofferError('not_found', `${socketPath} has no such image${said}`, {
+    hint: 'docker images, or podman images, lists what it has.',
+  })
 }
 
 async function* guarded(
@@ -111,9 +118,7 @@ function lost(socketPath: string, error: unknown, signal: AbortSignal | undefine
   return new CofferError(
     'upstream_unavailable',
     `the connection to ${socketPath} failed (${code ?? error})`,
-    {
-      cause: error,
-    },
+    { hint: startHint, cause: error },
   )
 }
 

@@ -1,0 +1,86 @@
+import { randomBytes } from 'node:crypto'
+import { readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before } from 'node:test'
+import { openTestHome, type TestHome } from '../home.ts'
+import { type Exchange, type Front, type SeenRequest, startFront } from '../registry/front.ts'
+import { startRegistry, type TestRegistry } from '../registry/registry.ts'
+import { file, type PushedImage, pushImage } from './oci-image.ts'
+
+/** Where the images of a test come from: a real registry, with an image of four layers, to be used once the tests run. */
+export type PullSource = {
+  readonly registry: TestRegistry
+  readonly image: PushedImage
+  /** A server before the registry that counts and, where a test says so, cuts and lies. */
+  front(answer?: (exchange: Exchange) => void | Promise<void>): Promise<Front>
+}
+
+/** For all tests of the file that calls it. */
+export function pullSourceForThisFile(): PullSource {
+  let started: { registry: TestRegistry; image: PushedImage } | undefined
+  before(async () => {
+    const registry = await startRegistry()
+    const image = await pushImage(registry, 'team/app:1', {
+      layers: [300_000, 200_000, 100_000, 50_000].map((bytes, index) => [
+        file(`file-${index}`, randomBytes(bytes)),
+      ]),
+      config: { Cmd: ['/bin/app'], Env: ['A=b=c'], Labels: { team: 'x' } },
+    })
+    started = { registry, image }
+  })
+  after(() => started?.registry[Symbol.asyncDispose]())
+  const running = (): { registry: TestRegistry; image: PushedImage } => {
+    if (started === undefined) throw new Error('the registry was not started yet')
+    return started
+  }
+  return {
+    get registry() {
+      return running().registry
+    },
+    get image() {
+      return running().image
+    },
+    async front(answer) {
+      const front = await startFront(running().registry.host)
+      if (answer !== undefined) front.answer = answer
+      return front
+    },
+  }
+}
+
+/** How the image, or another one, is named at a front. */
+export function through(front: Front, name = 'team/app:1'): string {
+  return `${front.host}/${name}`
+}
+
+/** Whether a blob is asked for. */
+export function isOf(digest: string | undefined, { method, path }: Omit<SeenRequest, 'headers'>): boolean {
+  return method === 'GET' && path.includes('/blobs/') && path.endsWith(`${digest}`)
+}
+
+/** The digests of the blobs that were asked for. */
+export function blobRequests(front: Front): string[] {
+  return front.requests
+    .filter(request => isOf('', request))
+    .map(({ path }) => path.slice(path.lastIndexOf('/') + 1))
+    .sort()
+}
+
+/** With its configuration. */
+export function everyBlobOnce({ layers }: PushedImage): number {
+  return layers.length + 1
+}
+
+export async function ownHome(): Promise<TestHome> {
+  return await openTestHome({ ownImages: true })
+}
+
+/** What a home has of images in files. */
+export function imageFiles(home: TestHome): string[] {
+  const root = join(home.path, 'images')
+  return readdirSync(root, { recursive: true, withFileTypes: true })
+    .filter(entry => entry.isFile())
+    .map(entry => join(entry.parentPath, entry.name))
+    .filter(path => !path.includes('busybox-'))
+    .sort()
+}

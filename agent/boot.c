@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,6 +73,11 @@ static void protect_process(void)
         die("prctl dumpable");
     if (!write_file_at(AT_FDCWD, "/proc/self/oom_score_adj", "-1000"))
         die("oom_score_adj");
+    /* Woken by a writer, the agent would else interrupt it at its first page: every change of address space flushes the TLB, which
+     * under emulation costs as much as copying 10 KiB. So it runs when whoever woke it waits, or at the next tick. */
+    struct sched_param parameter = {.sched_priority = 0};
+    if (sched_setscheduler(0, SCHED_BATCH, &parameter) < 0)
+        die("sched_setscheduler");
     struct rlimit limit = {.rlim_cur = MAX_DESCRIPTORS, .rlim_max = MAX_DESCRIPTORS};
     if (setrlimit(RLIMIT_NOFILE, &limit) < 0)
         die("setrlimit");

@@ -77,8 +77,11 @@ static bool become(const struct identity *identity, uint64_t capabilities, struc
 
 static bool restore_process(struct failure *failure)
 {
+    struct sched_param parameter = {.sched_priority = 0};
     sigset_t none;
     sigemptyset(&none);
+    if (sched_setscheduler(0, SCHED_OTHER, &parameter) < 0)
+        return fail(failure, FAILURE_OTHER, "sched_setscheduler", errno, "cannot leave the agent's scheduling class");
     if (!write_file_at(AT_FDCWD, "/proc/self/oom_score_adj", "0"))
         return fail(failure, FAILURE_OTHER, "oom_score_adj", errno, "cannot leave the agent's protection");
     if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)

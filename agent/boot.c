@@ -71,8 +71,6 @@ static void protect_process(void)
 {
     if (prctl(PR_SET_DUMPABLE, 0) < 0)
         die("prctl dumpable");
-    if (!write_file_at(AT_FDCWD, "/proc/self/oom_score_adj", "-1000"))
-        die("oom_score_adj");
     /* Woken by a writer, the agent would else interrupt it at its first page: every change of address space flushes the TLB, which
      * under emulation costs as much as copying 10 KiB. So it runs when whoever woke it waits, or at the next tick. */
     struct sched_param parameter = {.sched_priority = 0};

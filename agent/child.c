@@ -82,8 +82,6 @@ static bool restore_process(struct failure *failure)
     sigemptyset(&none);
     if (sched_setscheduler(0, SCHED_OTHER, &parameter) < 0)
         return fail(failure, FAILURE_OTHER, "sched_setscheduler", errno, "cannot leave the agent's scheduling class");
-    if (!write_file_at(AT_FDCWD, "/proc/self/oom_score_adj", "0"))
-        return fail(failure, FAILURE_OTHER, "oom_score_adj", errno, "cannot leave the agent's protection");
     if (sigprocmask(SIG_SETMASK, &none, NULL) < 0)
         return fail(failure, FAILURE_OTHER, "sigprocmask", errno, "cannot unblock signals");
     return true;

@@ -1,6 +1,7 @@
 #include "init.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <string.h>
@@ -64,6 +65,9 @@ void init_main(int control, const struct init_devices *devices)
     if (unshare(CLONE_NEWCGROUP) < 0)
         die("the container's init: cgroup");
     prctl(PR_SET_NAME, "coffer-init");
+    /* The kernel spares the agent, which is the init of the machine, but not this one. */
+    if (!write_file_at(AT_FDCWD, "/proc/self/oom_score_adj", "-1000"))
+        die("the container's init: oom_score_adj");
 
     /* 2. Everything that needs no image, then the wait in which the template is taken. */
     stage_container();

@@ -2,10 +2,10 @@ import { Readable } from 'node:stream'
 import { windowBytes } from './protocol.ts'
 
 /**
- * Credit is granted in pieces of this size. Each is a frame that the shim passes through to the guest, and under emulation it costs
- * the guest as much as copying 10 KiB; the rest of the window keeps the guest busy meanwhile.
+ * Credit is granted in pieces of this size, or of what was read at once if that is more. Each is a frame that the shim passes through to
+ * the guest, where it costs an interrupt; the rest of the window keeps the guest busy meanwhile.
  */
-const grantBytes = windowBytes / 2
+const grantBytes = windowBytes / 4
 
 /**
  * Standard output or error of an execution. What is not read costs at most the window: credit is granted as bytes leave for the reader,

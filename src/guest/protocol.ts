@@ -21,8 +21,8 @@ export const protocolVersion = 1
 
 export const headerBytes = 12
 
-/** Payload bound of a stdio frame: 32 pages, which a pipe hands to the guest’s port without a copy, and half a window. */
-export const maxDataBytes = 128 * 1024
+/** Payload bound of a stdio frame: a whole window, all of whose pages a pipe hands to the guest’s port without a copy. */
+export const maxDataBytes = 256 * 1024
 
 /** Payload bound of a control frame: a command line and environment of Linux' ARG_MAX (2 MiB) and some room. */
 export const maxControlBytes = 2 * 1024 * 1024 + 64 * 1024

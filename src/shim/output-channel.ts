@@ -7,8 +7,8 @@ export type Reader =
   | { readonly kind: 'client'; readonly stream: number; send(frame: Buffer): void }
   | { readonly kind: 'shim'; take(bytes: Buffer): void }
 
-/** Under emulation an interrupt and a frame cost the guest as much as copying 10 KiB, so credit is granted in large pieces. */
-const grantBytes = windowBytes / 2
+/** As readers elsewhere do: see `OutputStream`. */
+const grantBytes = windowBytes / 4
 
 /**
  * One output channel of an execution. There is one window from the guest to whoever reads: a client's credit is passed through to the

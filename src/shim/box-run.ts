@@ -1,14 +1,12 @@
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
-import { ProtocolError } from '../guest/frame.ts'
+import type { ProtocolError } from '../guest/frame.ts'
 import type { Failure } from '../guest/messages.ts'
 import { protocolVersion } from '../guest/protocol.ts'
 import { faultPoint } from '../state/fault-point.ts'
 import type { Transition } from '../state/store.ts'
-import { ConsoleLog } from '../vm/console.ts'
-import { Qmp, type QmpEvent } from '../vm/qmp.ts'
 import type { Vmm, VmmExit } from '../vm/vmm.ts'
-import { AgentLink } from './agent-link.ts'
+import type { AgentLink } from './agent-link.ts'
 import { carryOut } from './box-requests.ts'
 import {
   askedEnding,
@@ -24,13 +22,13 @@ import { type ExitCause, type ExitRecord, writeExitRecord } from './exit-file.ts
 import { healthCheck } from './health-check.ts'
 import { type Launch, shimFiles } from './launch.ts'
 import { listen } from './listen.ts'
-import { loadMachine } from './load-machine.ts'
 import { MainRun, mainId } from './main-run.ts'
 import type { Records } from './records.ts'
-import { Refusal, Relay, type RelayObserver } from './relay.ts'
+import { Refusal, Relay } from './relay.ts'
+import { RunMachine } from './run-machine.ts'
+import { runObserver } from './run-observer.ts'
 import { RunPolicies } from './run-policies.ts'
 import { settlesWithin } from './settles-within.ts'
-import { Standstill } from './standstill.ts'
 
 /** The guest must be ready this long after its VM was spawned; a restore takes a hundredth of it. */
 const readyDeadlineMs = 30_000
@@ -44,10 +42,6 @@ const forced: ReadonlySet<ExitCause> = new Set(['not_ready', 'protocol', 'main_f
 const afterMainGraceMs = 2_000
 /** What a slow reader gets to take the last output of a box that ended. */
 const lastOutputMs = 5_000
-/** Beyond the grace, for unmounting and powering off. */
-const powerOffMs = 5_000
-/** For a guest that stands still to run again, before it is shut down: with `powerOffMs` less than who asked waits beyond the grace. */
-const wakeMs = 2_000
 
 export type Timings = {
   readonly resumedMs: number
@@ -66,23 +60,17 @@ export type RunListener = {
 /** One run of one box: its VMM, its clients, and the one way it ends. */
 export class BoxRun implements Disposable {
   readonly relay: Relay
-  readonly agent: AgentLink
   readonly #launch: Launch
   readonly #directory: string
   readonly #records: Records
   readonly #onContainer: () => void
-  readonly #vmm: Vmm
-  readonly #console: ConsoleLog
-  readonly #qmp: Qmp
+  readonly #machine: RunMachine
   readonly #server: Server
   readonly #startedAt = performance.now()
-  readonly #resumed = Promise.withResolvers<void>()
   readonly #broken = Promise.withResolvers<never>()
   /** The first cause wins: what follows from it is not news. */
   #ending: Ending | undefined
   #stage: 'starting' | 'running' | 'stopping' = 'starting'
-  readonly #standstill: Standstill
-  #guestReset = false
   #isReady = false
   #isStopRequested = false
   #main: MainRun | undefined
@@ -94,19 +82,19 @@ export class BoxRun implements Disposable {
     this.#directory = directory
     this.#records = records
     this.#onContainer = onContainer
-    this.#vmm = vmm
     const hello = { protocol: protocolVersion, build: launch.build, features: [] }
-    this.#console = new ConsoleLog(vmm.console, join(directory, shimFiles.console))
-    this.#qmp = new Qmp(vmm.qmp, event => this.#onQmpEvent(event))
-    this.agent = new AgentLink(vmm.agent, hello, {
+    this.#machine = new RunMachine(vmm, hello, directory, {
       onFrame: frame => this.relay.fromAgent(frame),
-      onFailure: error => this.#onAgentFailure(error),
       onDrain: () => this.relay.resume(),
+      onProtocolError: error => this.#break(error),
     })
-    this.#standstill = new Standstill(this.#qmp, this.agent)
-    this.relay = new Relay(this.agent, hello, parameters => carryOut(this, parameters), this.#observer())
+    const observer = runObserver(records, {
+      refusal: () => this.#refusal(),
+      startMain: () => this.startMain(),
+      onTraffic: () => this.#policies?.touch(),
+    })
+    this.relay = new Relay(this.agent, hello, parameters => carryOut(this, parameters), observer)
     this.#server = createServer(socket => this.relay.accept(socket))
-    this.#resumed.promise.catch(() => {})
     this.#broken.promise.catch(() => {})
   }
 
@@ -120,6 +108,10 @@ export class BoxRun implements Disposable {
       throw error
     }
     return run
+  }
+
+  get agent(): AgentLink {
+    return this.#machine.agent
   }
 
   /** Whether the container has run. */
@@ -149,7 +141,7 @@ export class BoxRun implements Disposable {
       () => deadline.reject(new Error(`the guest was not ready within ${readyDeadlineMs / 1000} s`)),
       readyDeadlineMs,
     )
-    const died = this.#vmm.exited.then(exit => {
+    const died = this.#machine.exited.then(exit => {
       throw new VmDied(exit)
     })
     try {
@@ -174,15 +166,13 @@ export class BoxRun implements Disposable {
     }
     faultPoint('shim: told to end')
     if (graceMs > 0) {
-      const released = this.#standstill.release().catch(() => {})
-      await settlesWithin(released, wakeMs)
-      const leftMs = await this.#askMain(graceMs)
-      this.agent.request('shutdown', { graceMs: leftMs }).catch(() => {})
-      if (await settlesWithin(this.#vmm.exited, leftMs + powerOffMs)) return
+      await this.#machine.wake()
+      const leftMs = (await this.#main?.end(graceMs, this.#machine.exited)) ?? graceMs
+      if (await this.#machine.shutDown(leftMs)) return
     }
     if (this.#ending.cause === 'stopped')
       this.#ending = { cause: 'killed', message: 'the box was ended by force' }
-    await this.#vmm.kill()
+    await this.#machine.kill()
   }
 
   /** Stops the guest's processes, file systems and processors. Idempotent. Throws `Refusal` unless the box runs. */
@@ -218,30 +208,26 @@ export class BoxRun implements Disposable {
   }
 
   async #end(): Promise<ExitRecord> {
-    if (this.#ending !== undefined && forced.has(this.#ending.cause)) await this.#vmm.kill()
-    const exit = await this.#vmm.exited
+    if (this.#ending !== undefined && forced.has(this.#ending.cause)) await this.#machine.kill()
+    const exit = await this.#machine.exited
     faultPoint('shim: VMM ended')
     this.#policies?.[Symbol.dispose]()
     await settlesWithin(this.relay.drained(), lastOutputMs)
     const record = this.#record(exit)
     writeExitRecord(join(this.#directory, shimFiles.exit), record)
     faultPoint('shim: exit file written')
-    this.#console[Symbol.dispose]()
     this.#main?.[Symbol.dispose]()
-    this.#qmp.close()
-    this.#vmm.agent.destroy()
+    this.#machine[Symbol.dispose]()
     return record
   }
 
   async #configure(): Promise<Timings> {
-    await Promise.all([loadMachine(this.#qmp), this.#resumed.promise])
+    await this.#machine.restore()
     const resumedMs = this.ranMs
-    const configured = await this.agent.configure(this.#launch.guest)
+    const configured = await this.#machine.configure(this.#launch.guest)
     if (this.#launch.main !== undefined)
       this.#main = new MainRun(this.relay, this.#directory, this.#launch.main)
     if (this.#stage === 'starting') this.#stage = 'running'
-    // Ordered before everything that clients send. A guest that does not answer is found out by other means.
-    this.agent.setClock().catch(() => {})
     this.relay.open()
     this.#onContainer()
     if (this.#main !== undefined) await this.#beginMain(this.#main)
@@ -255,27 +241,14 @@ export class BoxRun implements Disposable {
     }
   }
 
-  /** Waits until the main process runs, unless it is to wait for its first client. Throws when it cannot be run. */
+  /** Throws when the main process cannot be run. */
   async #beginMain(main: MainRun): Promise<void> {
-    const isFirst = this.#launch.main?.waitForAttach === false
-    if (isFirst) {
-      main.start()
-      await main.begun
-    }
+    await main.begin()
     if (main.failure !== undefined) {
       this.#failMain(main.failure)
       throw new Error(main.failure.message)
     }
     void main.ended.then(() => this.#endWithMain(main))
-  }
-
-  /** Has the main process end by its own signal, if it has one, before all others get SIGTERM. Returns what is left of the grace. */
-  async #askMain(graceMs: number): Promise<number> {
-    const signal = this.#launch.main?.stopSignal
-    if (signal === undefined || this.#main === undefined || !this.#main.signal(signal)) return graceMs
-    const begin = performance.now()
-    await settlesWithin(Promise.race([this.#main.ended, this.#vmm.exited]), graceMs)
-    return Math.max(0, Math.round(graceMs - (performance.now() - begin)))
   }
 
   #failMain(failure: Failure): void {
@@ -304,20 +277,6 @@ export class BoxRun implements Disposable {
     })
   }
 
-  #observer(): RelayObserver {
-    return {
-      refusal: () => this.#refusal(),
-      onAttach: id => {
-        if (id === mainId) this.#main?.start()
-      },
-      onStarted: ({ id, command, pid = 0 }) =>
-        this.#records.event('exec_started', { execution: id, command: command.join(' ').slice(0, 256), pid }),
-      onExited: ({ id, exited }) =>
-        this.#records.event('exec_exited', { execution: id, exitCode: exited?.code ?? null }),
-      onTraffic: () => this.#policies?.touch(),
-    }
-  }
-
   #refusal(): Failure | undefined {
     if (this.#phase === 'running') return undefined
     return { kind: 'invalid_state', stage: 'shim', errno: 0, message: `the box is ${this.#phase}` }
@@ -327,7 +286,7 @@ export class BoxRun implements Disposable {
     // What a check finds while the guest freezes says nothing about its health.
     if (this.#policies !== undefined && hold) this.#policies.isPaused = true
     try {
-      await this.#standstill.change(
+      await this.#machine.standstill.change(
         hold,
         () => {
           if (this.#stage !== 'running') this.checkRunning()
@@ -338,29 +297,21 @@ export class BoxRun implements Disposable {
         },
       )
     } finally {
-      if (this.#policies !== undefined) this.#policies.isPaused = this.#standstill.isHeld
+      if (this.#policies !== undefined) this.#policies.isPaused = this.#machine.standstill.isHeld
     }
   }
 
   get #phase(): 'starting' | 'running' | 'paused' | 'stopping' {
-    return this.#stage === 'running' && this.#standstill.isHeld ? 'paused' : this.#stage
+    return this.#stage === 'running' && this.#machine.standstill.isHeld ? 'paused' : this.#stage
   }
 
-  #onAgentFailure(error: Error): void {
-    if (error instanceof ProtocolError) {
-      this.#ending ??= { cause: 'protocol', message: `the guest broke the protocol: ${error.message}` }
-      void this.#vmm.kill()
-      this.#broken.reject(error)
-    }
-  }
-
-  #onQmpEvent(event: QmpEvent): void {
-    if (event.event === 'RESUME') this.#resumed.resolve()
-    if (event.event === 'SHUTDOWN' && event.data['reason'] === 'guest-reset') this.#guestReset = true
+  #break(error: ProtocolError): void {
+    this.#ending ??= { cause: 'protocol', message: `the guest broke the protocol: ${error.message}` }
+    this.#broken.reject(error)
   }
 
   #record(exit: VmmExit): ExitRecord {
-    const { cause, message } = this.#ending ?? unaskedEnding(exit, this.#guestReset)
+    const { cause, message } = this.#ending ?? unaskedEnding(exit, this.#machine.isReset)
     return {
       cause,
       message,

@@ -55,6 +55,8 @@ export class Standstill {
       // Late is as bad as never: what did freeze is let go.
       frozen.catch(() => {})
       this.#agent.request('thaw').catch(() => {})
+      // An end that began meanwhile undoes the freeze in the guest: it is the cause, whatever the guest says.
+      allow()
       throw error
     }
   }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Box, type BoxInfo, isCofferError } from '../../src/index.ts'
 import { eventually, openTestHome, processesOf, smallBox, type TestHome } from '../home.ts'
 
@@ -12,6 +13,8 @@ before(async () => {
 after(() => home[Symbol.asyncDispose]())
 
 const detached = { ...smallBox, detach: true }
+/** What a policy gives the guest to end. */
+const graceMs = 10_000
 
 test('a failing main process is started again as often as its policy says, and then given up', async () => {
   const script = 'echo run >> /runs; exit 3'
@@ -92,6 +95,37 @@ test('a box is stopped after its maximum duration, however busy', async () => {
   assert.match(info.reason ?? '', /maximum duration/)
 })
 
+// A guest that stands still holds the freeze under way: one comes to itself while it is still waited for, the other beyond that, to find the
+// freeze and the end at once, with a disk to be written out.
+for (const { policy, cause, stillMs } of [
+  { policy: { maxDurationMs: 5_000 }, cause: 'max_duration', stillMs: 500 },
+  { policy: { idleTimeoutMs: 1_000 }, cause: 'idle', stillMs: 3_000 },
+] as const) {
+  test(`a pause under way is given up when a policy ends the box: ${cause}`, async () => {
+    const box = await home.runtime.create({ ...detached, ...policy })
+    const written = await box.shell('head -c 8388608 /dev/urandom > /file; md5sum /file')
+    signal(box, 'qemu-system', 'SIGSTOP')
+    const pause = box.pause()
+    const refused = assert.rejects(pause, error => {
+      assert.ok(isCofferError(error, 'invalid_state'), String(error))
+      assert.match(error.message, /stopping/)
+      return true
+    })
+    await settled(box, ({ status }) => status === 'stopping')
+    const endBegunAt = performance.now()
+    await sleep(stillMs)
+    signal(box, 'qemu-system', 'SIGCONT')
+    await refused
+    const end = await box.wait()
+    assert.ok(performance.now() - endBegunAt < graceMs)
+    assert.equal(end.cause, cause)
+    assert.deepEqual((await typesOf(box)).slice(-2), ['stopping', 'stopped'])
+    await eventually('no process of the box stays', () => processesOf(box.id).length === 0)
+    // By force, it would have lost what was not written out.
+    assert.equal((await box.shell('md5sum /file')).text, written.text)
+  })
+}
+
 test('an ephemeral box is gone when it has stopped, with nobody there to remove it', async () => {
   const box = await home.runtime.create({
     ...detached,
@@ -131,10 +165,13 @@ async function settled(box: Box, isSettled: (info: BoxInfo) => boolean): Promise
   return info
 }
 
-function kill(box: Box, program: string): void {
-  const line = processesOf(box.id).find(found => found.includes(program) && !found.includes('bwrap'))
+const kill = (box: Box, program: string): void => signal(box, program, 'SIGKILL')
+
+function signal(box: Box, program: string, name: NodeJS.Signals): void {
+  // Those that wait for it have its name among their arguments.
+  const line = processesOf(box.id).find(found => /^\d+ (\S+)/.exec(found)?.[1]?.includes(program))
   assert.ok(line, `${program} runs`)
-  process.kill(Number.parseInt(line, 10), 'SIGKILL')
+  process.kill(Number.parseInt(line, 10), name)
 }
 
 async function typesOf(box: Box): Promise<string[]> {

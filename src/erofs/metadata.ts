@@ -1,25 +1,30 @@
 import { createHash } from 'node:crypto'
-import { type Dirent, encodeDirectoryBlock, splitDirectory } from './directory.ts'
+import { byPlace } from './by-place.ts'
+import { type DirectoryBlock, directoryBlock, encodeDirectoryBlock } from './directory.ts'
 import { blockBytes, inodeBytes, slotBytes } from './format.ts'
 import { encodeInode } from './inode.ts'
 import type { Output } from './output.ts'
-import type { Plan, PlannedInode } from './plan.ts'
 import type { TailStore } from './tail-store.ts'
-import { encodeXattrs } from './xattr.ts'
+import type { Tree } from './tree.ts'
 
 /** Appends the data that is made, not added: full blocks of directories, and symbolic links that do not fit behind their inode. */
-export async function writeBlocks(plan: Plan, output: Output): Promise<void> {
-  for (const inode of plan.inodes) {
-    if (inode.blocks === 0 || inode.node.kind === 'file') continue
-    inode.firstBlock = output.position / blockBytes
-    if (inode.node.kind === 'symlink') {
-      await output.append(inode.node.target)
+export async function writeBlocks(tree: Tree, order: Uint32Array, output: Output): Promise<void> {
+  const { inodes, names } = tree
+  for (const node of order) {
+    const kind = inodes.kind(node)
+    const blocks = inodes.blocks(node)
+    if (blocks === 0 || kind === 'file') continue
+    inodes.setAddress(node, output.position / blockBytes)
+    if (kind === 'symlink') {
+      await output.append(inodes.target(node))
       await output.pad()
       continue
     }
-    const { starts } = splitDirectory(inode.names)
-    for (const [block, start] of starts.slice(0, inode.blocks).entries()) {
-      encodeDirectoryBlock(direntsOf(plan, inode, start, starts[block + 1]), await output.reserve(blockBytes))
+    let next = names.first(node)
+    for (let written = 0; written < blocks; written++) {
+      const block = directoryBlock(names, next)
+      encodeDirectoryBlock(tree, block, await output.reserve(blockBytes))
+      next = block.next
     }
   }
 }
@@ -29,28 +34,25 @@ export async function writeBlocks(plan: Plan, output: Output): Promise<void> {
  *
  * @returns 16 bytes that depend on everything written, for the image's uuid
  */
-export async function writeInodes(plan: Plan, tails: TailStore, output: Output): Promise<Uint8Array> {
+export async function writeInodes(
+  tree: Tree,
+  order: Uint32Array,
+  tails: TailStore,
+  output: Output,
+): Promise<Uint8Array> {
+  const { inodes } = tree
   const area = output.position
   const hash = createHash('sha256')
-  const order = Uint32Array.from(plan.inodes.keys())
-  order.sort((a, b) => positionOf(plan, a) - positionOf(plan, b))
-  for (const index of order) {
-    const inode = plan.inodes[index]
-    if (inode === undefined) continue
-    await skipTo(output, area + inode.position)
-    const inlineAt = inodeBytes + inode.xattrBytes
+  for (const node of byPlace(tree.inodes, order)) {
+    await skipTo(output, area + inodes.nid(node) * slotBytes)
+    const inlineAt = inodeBytes + inodes.xattrBytes(node)
     // The tail is read before its room is reserved: a reserved view lasts until the output is used again.
-    const tail = await fileTail(inode, tails)
-    const record = await output.reserve(inlineAt + inode.inlineBytes)
-    encodeInode(inode, index + 1, record)
-    if (inode.node.xattrs !== undefined && inode.xattrBytes > 0)
-      encodeXattrs(inode.node.xattrs, record, inodeBytes)
-    if (tail !== undefined) record.set(tail, inlineAt)
-    if (inode.inlineBytes > 0 && inode.node.kind === 'symlink') record.set(inode.node.target, inlineAt)
-    if (inode.inlineBytes > 0 && inode.node.kind === 'directory') {
-      const start = splitDirectory(inode.names).starts[inode.blocks] ?? 0
-      encodeDirectoryBlock(direntsOf(plan, inode, start, undefined), record.subarray(inlineAt))
-    }
+    const data = await inlineData(tree, node, tails)
+    const record = await output.reserve(inlineAt + inodes.inlineBytes(node))
+    encodeInode(inodes, node, record)
+    if (inlineAt > inodeBytes) record.set(inodes.xattrs(node), inodeBytes)
+    if (data instanceof Uint8Array) record.set(data, inlineAt)
+    else if (data !== undefined) encodeDirectoryBlock(tree, data, record.subarray(inlineAt))
     hash.update(record)
   }
   // fsck.erofs 1.5 reads the 12 bytes behind every inode, xattrs or not, and takes the end of the file for corruption.
@@ -59,34 +61,27 @@ export async function writeInodes(plan: Plan, tails: TailStore, output: Output):
   return hash.digest().subarray(0, 16)
 }
 
-/** The number by which dirents and the superblock name an inode. */
-export const nidOf = (inode: PlannedInode): number => inode.position / slotBytes
-
-const positionOf = (plan: Plan, index: number): number => plan.inodes[index]?.position ?? 0
-
-async function fileTail(
-  { node, size, inlineBytes }: PlannedInode,
+/** Bytes, or names to be made bytes of where they go. */
+async function inlineData(
+  tree: Tree,
+  node: number,
   tails: TailStore,
-): Promise<Uint8Array | undefined> {
-  if (node.kind !== 'file' || node.content.tail === undefined || inlineBytes === 0) return undefined
-  return tails.read(node.content.tail, size % blockBytes)
+): Promise<Uint8Array | DirectoryBlock | undefined> {
+  const { inodes } = tree
+  if (inodes.inlineBytes(node) === 0) return undefined
+  const kind = inodes.kind(node)
+  if (kind === 'directory') return lastBlock(tree, node)
+  return kind === 'symlink'
+    ? inodes.target(node)
+    : tails.read(inodes.dataPosition(node), inodes.inlineBytes(node))
 }
 
 async function skipTo(output: Output, position: number): Promise<void> {
   if (position > output.position) await output.reserve(position - output.position)
 }
 
-function direntsOf(plan: Plan, directory: PlannedInode, start: number, end: number | undefined): Dirent[] {
-  return directory.names.slice(start, end).map(name => {
-    const target = resolve(plan, directory, name)
-    return { name, nid: nidOf(target), kind: target.node.kind }
-  })
-}
-
-function resolve(plan: Plan, directory: PlannedInode, name: string): PlannedInode {
-  const children = directory.node.kind === 'directory' ? directory.node.children : undefined
-  const child = children?.get(name)
-  const index = child === undefined ? undefined : plan.indexes.get(child)
-  if (index !== undefined) return plan.inodes[index] ?? directory
-  return name === '..' ? (plan.inodes[directory.parent] ?? directory) : directory
+function lastBlock({ names }: Tree, directory: number): DirectoryBlock {
+  let block = directoryBlock(names, names.first(directory))
+  while (block.next !== 0) block = directoryBlock(names, block.next)
+  return block
 }

@@ -1,112 +1,72 @@
 import { CofferError } from '../errors.ts'
-import { splitDirectory } from './directory.ts'
-import { blockBytes, inodeBytes } from './format.ts'
-import type { DirectoryNode, Node } from './tree.ts'
-import { xattrsSize } from './xattr.ts'
-
-/** One inode of the image, before and while it gets its place. */
-export type PlannedInode = {
-  readonly node: Node
-  /** Index of the directory it was found in first; the root's is its own. */
-  readonly parent: number
-  /** Bytes of data, as stat shows. */
-  readonly size: number
-  /** Whole blocks of data outside the metadata area. */
-  readonly blocks: number
-  /** Bytes of data behind the inode and its xattrs. */
-  readonly inlineBytes: number
-  readonly xattrBytes: number
-  /** `.`, `..` and the children of a directory in byte order; empty for everything else. */
-  readonly names: readonly string[]
-  links: number
-  /** Block address of the first of `blocks`. */
-  firstBlock: number
-  /** Offset in the metadata area. */
-  position: number
-}
-
-export type Plan = { readonly inodes: readonly PlannedInode[]; readonly indexes: ReadonlyMap<Node, number> }
+import { directoryBlock } from './directory.ts'
+import { blockBytes, inodeBytes, slotBytes } from './format.ts'
+import { MetadataArea } from './metadata-area.ts'
+import type { Tree } from './tree.ts'
 
 /**
- * Every inode reachable from `root`, which comes first, breadth first and in byte order, so that the inodes of a
- * directory's children lie together. A node met again is a hard link.
+ * Numbers every inode reachable from the root, which comes first, breadth first and in byte order, so that the inodes of a directory's children
+ * lie together; counts its links, gives data to what has none from outside, and places it. From then on `.` and `..` are names of each
+ * directory like others.
  *
- * @throws `invalid_argument` if a directory is in the tree twice
+ * @returns the inodes in the order of their numbers
+ * @throws `invalid_state` if the tree was planned before
  */
-export function planInodes(root: DirectoryNode): Plan {
-  const inodes: PlannedInode[] = [planInode(root, 0)]
-  const indexes = new Map<Node, number>([[root, 0]])
+export function planInodes(tree: Tree): Uint32Array {
+  if (tree.inodes.number(tree.root) !== 0) throw plannedTwice()
+  const order = numberInodes(tree)
+  const area = new MetadataArea()
+  for (const node of order) {
+    planData(tree, node)
+    const position = area.place(tree.inodes.xattrBytes(node), tree.inodes.inlineBytes(node))
+    tree.inodes.setNid(node, position / slotBytes)
+  }
+  return order
+}
+
+function numberInodes(tree: Tree): Uint32Array {
+  const { inodes, names, root } = tree
+  const order = new Uint32Array(inodes.count)
+  let count = 0
+  const reach = (node: number, parent: number): void => {
+    order[count] = node
+    count += 1
+    inodes.setNumber(node, count)
+    if (inodes.kind(node) !== 'directory') return
+    names.lead(names.claim(node, '.'), node)
+    names.lead(names.claim(node, '..'), parent)
+    names.sort(node)
+  }
   // The list is its own queue. Recursion would overflow the stack on the deep trees that tar archives can hold.
-  for (let index = 0; index < inodes.length; index++) {
-    const directory = inodes[index]
-    if (directory?.node.kind !== 'directory') continue
-    for (const name of directory.names) {
-      const child = directory.node.children.get(name)
-      if (child === undefined) continue
-      if (child.kind === 'directory') directory.links++
-      const known = indexes.get(child)
-      if (known === undefined) {
-        indexes.set(child, inodes.length)
-        inodes.push(planInode(child, index))
-      } else {
-        addLink(inodes[known], name)
-      }
+  reach(root, root)
+  for (let index = 0; index < count; index++) {
+    const directory = order[index] ?? 0
+    if (inodes.kind(directory) !== 'directory') continue
+    for (const name of names.list(directory)) {
+      const node = names.node(name)
+      inodes.addLink(node)
+      if (inodes.number(node) === 0) reach(node, directory)
     }
   }
-  return { inodes, indexes }
+  return order.subarray(0, count)
 }
 
-function addLink(inode: PlannedInode | undefined, name: string): void {
-  if (inode !== undefined && inode.node.kind !== 'directory') {
-    inode.links++
-    return
-  }
-  throw new CofferError(
-    'invalid_argument',
-    `cannot write the image: directory ${JSON.stringify(name)} is in its tree twice`,
-    {
-      hint: 'Only files can have several names.',
-    },
-  )
+/** Directories and symbolic links have data that is made here. */
+function planData({ inodes, names }: Tree, node: number): void {
+  const kind = inodes.kind(node)
+  const room = blockBytes - inodeBytes - inodes.xattrBytes(node)
+  if (kind === 'symlink') inodes.setData(node, inodes.size(node), inodes.size(node) <= room)
+  if (kind !== 'directory') return
+  let fullBlocks = 0
+  let block = directoryBlock(names, names.first(node))
+  for (; block.next !== 0; block = directoryBlock(names, block.next)) fullBlocks += 1
+  // A tail of a whole block counts as data: the kernel takes the last block of an inline inode for the tail, and a tail of
+  // `size % 4096` = 0 bytes would be missed.
+  inodes.setData(node, fullBlocks * blockBytes + block.bytes, block.bytes <= room)
 }
 
-// Images can have a million inodes: for most of them nothing but this one object is made.
-const noNames: readonly string[] = []
-
-function planInode(node: Node, parent: number): PlannedInode {
-  const xattrBytes = xattrsSize(node.xattrs)
-  const room = blockBytes - inodeBytes - xattrBytes
-  const names = node.kind === 'directory' ? ['.', '..', ...node.children.keys()].sort() : noNames
-  const { size, blocks, inlineBytes } = planData(node, names, room)
-  const links = node.kind === 'directory' ? 2 : 1
-  const firstBlock = node.kind === 'file' ? node.content.firstBlock : 0
-  return { node, parent, size, blocks, inlineBytes, xattrBytes, names, links, firstBlock, position: 0 }
-}
-
-function planData(
-  node: Node,
-  names: readonly string[],
-  room: number,
-): Pick<PlannedInode, 'size' | 'blocks' | 'inlineBytes'> {
-  if (node.kind === 'file') {
-    const { size, blocks, tail } = node.content
-    return { size, blocks, inlineBytes: tail === undefined ? 0 : size % blockBytes }
-  }
-  if (node.kind === 'symlink') return splitTail(0, node.target.length, room)
-  if (node.kind !== 'directory') return { size: 0, blocks: 0, inlineBytes: 0 }
-  const { starts, lastBytes } = splitDirectory(names)
-  return splitTail(starts.length - 1, lastBytes, room)
-}
-
-// A tail of a whole block counts as data: the kernel takes the last block of an inline inode for the tail, and a tail of
-// `size % 4096` = 0 bytes would be missed.
-function splitTail(
-  blocks: number,
-  tailBytes: number,
-  room: number,
-): Pick<PlannedInode, 'size' | 'blocks' | 'inlineBytes'> {
-  const size = blocks * blockBytes + tailBytes
-  return tailBytes <= room
-    ? { size, blocks, inlineBytes: tailBytes }
-    : { size, blocks: blocks + 1, inlineBytes: 0 }
+function plannedTwice(): CofferError {
+  return new CofferError('invalid_state', 'cannot write the image: its tree was written before', {
+    hint: 'Make a tree for each image.',
+  })
 }

@@ -13,7 +13,8 @@ import {
   type Viewer,
   withImage,
 } from './image-fixture.ts'
-import { createTree, type LeafNode, link, makeDirectory as mkdir, put, remove } from './tree.ts'
+import type { LeafNode } from './node.ts'
+import { createTree, link, makeDirectory as mkdir, put, remove } from './tree.ts'
 import { createErofsWriter } from './writer.ts'
 
 type Step = {

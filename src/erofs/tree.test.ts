@@ -3,7 +3,8 @@ import { Buffer } from 'node:buffer'
 import { test } from 'node:test'
 import { isCofferError } from '../errors.ts'
 import { crc32c } from './crc32c.ts'
-import { createTree, type LeafNode, link, list, lookup, makeDirectory, put, remove } from './tree.ts'
+import type { LeafNode } from './node.ts'
+import { createTree, link, list, lookup, makeDirectory, put, remove } from './tree.ts'
 import { isStorableXattr } from './xattr.ts'
 
 const attributes = { mode: 0o755, uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0 }
@@ -12,7 +13,7 @@ const refused = (error: unknown): boolean =>
   isCofferError(error, 'invalid_argument') && error.hint !== undefined
 
 test('names that no directory can hold are refused', () => {
-  const root = createTree(attributes)
+  const tree = createTree(attributes)
   for (const path of [
     '.',
     '..',
@@ -25,66 +26,99 @@ test('names that no directory can hold are refused', () => {
     'n'.repeat(256),
     'é'.repeat(128),
   ]) {
-    assert.throws(() => put(root, path, fifo), refused, JSON.stringify(path))
+    assert.throws(() => put(tree, path, fifo), refused, JSON.stringify(path))
   }
-  put(root, 'n'.repeat(255), fifo)
-  put(root, '/leading', fifo)
-  assert.equal(lookup(root, 'leading'), fifo)
+  put(tree, 'n'.repeat(255), fifo)
+  put(tree, '/leading', fifo)
+  assert.equal(tree.inodes.kind(lookup(tree, 'leading')), 'fifo')
 })
 
 test('names are bytes: those that are not UTF-8 stay apart', () => {
-  const root = createTree(attributes)
-  put(root, Uint8Array.of(0xff), fifo)
-  put(root, Uint8Array.of(0xfe), fifo)
-  put(root, 'ÿ', fifo)
-  assert.deepEqual(list(root), [Buffer.from([0xc3, 0xbf]), Buffer.from([0xfe]), Buffer.from([0xff])])
+  const tree = createTree(attributes)
+  put(tree, Uint8Array.of(0xff), fifo)
+  put(tree, Uint8Array.of(0xfe), fifo)
+  put(tree, 'ÿ', fifo)
+  assert.deepEqual(list(tree, tree.root), [
+    Buffer.from([0xc3, 0xbf]),
+    Buffer.from([0xfe]),
+    Buffer.from([0xff]),
+  ])
 })
 
 test('a directory made again keeps what it holds, and a leaf put over it does not', () => {
-  const root = createTree(attributes)
-  makeDirectory(root, 'a', { ...attributes, xattrs: new Map([['user.x', Buffer.from('1')]]) })
-  put(root, 'a/b', fifo)
-  const again = makeDirectory(root, 'a', { ...attributes, mode: 0o700 })
-  assert.equal(again.mode, 0o700)
-  assert.equal(again.xattrs, undefined)
-  assert.equal(lookup(root, 'a/b'), fifo)
-  put(root, 'a', fifo)
-  assert.equal(lookup(root, 'a/b'), undefined)
-  makeDirectory(root, 'a', attributes)
-  assert.equal(lookup(root, 'a/b'), undefined)
-  assert.equal(makeDirectory(root, '/', { ...attributes, mode: 0o711 }), root)
-  assert.equal(root.mode, 0o711)
+  const tree = createTree(attributes)
+  const { inodes } = tree
+  const made = makeDirectory(tree, 'a', {
+    ...attributes,
+    xattrs: new Map([['user.x', Buffer.from('1')]]),
+  })
+  assert.ok(inodes.xattrBytes(made) > 0)
+  put(tree, 'a/b', fifo)
+  const held = lookup(tree, 'a/b')
+  assert.equal(makeDirectory(tree, 'a', { ...attributes, mode: 0o700 }), made)
+  assert.equal(inodes.mode(made), 0o700)
+  assert.equal(inodes.xattrBytes(made), 0)
+  assert.equal(lookup(tree, 'a/b'), held)
+  put(tree, 'a', fifo)
+  assert.equal(lookup(tree, 'a/b'), 0)
+  makeDirectory(tree, 'a', attributes)
+  assert.equal(lookup(tree, 'a/b'), 0)
+  assert.equal(makeDirectory(tree, '/', { ...attributes, mode: 0o711 }), tree.root)
+  assert.equal(inodes.mode(tree.root), 0o711)
+})
+
+test('names put, taken out and put again at random are those that a map would hold', () => {
+  const tree = createTree(attributes)
+  const expected = new Map<string, number>()
+  let seed = 1
+  // Enough for the table of names to grow several times, and for the same names to come and go.
+  for (let step = 0; step < 30_000; step++) {
+    seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0
+    const name = `${(seed >>> 8) % 7000}`
+    if (seed % 3 === 0) {
+      assert.equal(remove(tree, name), expected.delete(name))
+    } else {
+      put(tree, name, fifo)
+      expected.set(name, lookup(tree, name))
+    }
+  }
+  assert.deepEqual(
+    list(tree, tree.root).map(name => name.toString()),
+    [...expected.keys()].sort(),
+  )
+  for (const [name, node] of expected) assert.equal(lookup(tree, name), node)
 })
 
 test('nothing goes through a symbolic link or into a missing directory', () => {
-  const root = createTree(attributes)
-  makeDirectory(root, 'real', attributes)
-  put(root, 'real/file', fifo)
-  put(root, 'alias', { ...attributes, kind: 'symlink', target: Buffer.from('real') })
-  assert.equal(lookup(root, 'alias/file'), undefined)
-  assert.equal(remove(root, 'alias/file'), false)
-  assert.throws(() => put(root, 'alias/other', fifo), refused)
-  assert.throws(() => put(root, 'missing/other', fifo), refused)
+  const tree = createTree(attributes)
+  makeDirectory(tree, 'real', attributes)
+  put(tree, 'real/file', fifo)
+  put(tree, 'alias', { ...attributes, kind: 'symlink', target: Buffer.from('real') })
+  assert.equal(lookup(tree, 'alias/file'), 0)
+  assert.equal(remove(tree, 'alias/file'), false)
+  assert.throws(() => put(tree, 'alias/other', fifo), refused)
+  assert.throws(() => put(tree, 'missing/other', fifo), refused)
 })
 
-test('hard links share one node, and only exist for what is not a directory', () => {
-  const root = createTree(attributes)
-  makeDirectory(root, 'directory', attributes)
-  put(root, 'file', fifo)
-  link(root, 'file', 'directory/file')
-  assert.equal(lookup(root, 'directory/file'), fifo)
-  assert.throws(() => link(root, 'directory', 'other'), refused)
-  assert.throws(() => link(root, 'missing', 'other'), refused)
+test('hard links share one inode, and only exist for what is not a directory', () => {
+  const tree = createTree(attributes)
+  makeDirectory(tree, 'directory', attributes)
+  put(tree, 'file', fifo)
+  link(tree, 'file', 'directory/file')
+  assert.equal(lookup(tree, 'directory/file'), lookup(tree, 'file'))
+  assert.notEqual(lookup(tree, 'file'), 0)
+  assert.throws(() => link(tree, 'directory', 'other'), refused)
+  assert.throws(() => link(tree, 'missing', 'other'), refused)
 })
 
 test('the root can be neither removed nor replaced', () => {
-  const root = createTree(attributes)
-  assert.throws(() => remove(root, '/'), refused)
-  assert.throws(() => put(root, '/', fifo), refused)
+  const tree = createTree(attributes)
+  assert.throws(() => remove(tree, '/'), refused)
+  assert.throws(() => put(tree, '/', fifo), refused)
 })
 
 test('attributes that the format has no room for are refused', () => {
-  const root = createTree(attributes)
+  const tree = createTree(attributes)
   const bad = [
     { mode: 0o10000 },
     { uid: 2 ** 32 },
@@ -102,17 +136,17 @@ test('attributes that the format has no room for are refused', () => {
       ]),
     },
   ]
-  for (const wrong of bad) assert.throws(() => put(root, 'file', { ...fifo, ...wrong }), refused)
-  assert.throws(() => put(root, 'link', { ...attributes, kind: 'symlink', target: Buffer.alloc(0) }), refused)
+  for (const wrong of bad) assert.throws(() => put(tree, 'file', { ...fifo, ...wrong }), refused)
+  assert.throws(() => put(tree, 'link', { ...attributes, kind: 'symlink', target: Buffer.alloc(0) }), refused)
   assert.throws(
-    () => put(root, 'link', { ...attributes, kind: 'symlink', target: Buffer.alloc(4096, 'x') }),
+    () => put(tree, 'link', { ...attributes, kind: 'symlink', target: Buffer.alloc(4096, 'x') }),
     refused,
   )
   assert.throws(
-    () => put(root, 'device', { ...attributes, kind: 'block_device', major: 4096, minor: 0 }),
+    () => put(tree, 'device', { ...attributes, kind: 'block_device', major: 4096, minor: 0 }),
     refused,
   )
-  assert.deepEqual(list(root), [])
+  assert.deepEqual(list(tree, tree.root), [])
 })
 
 test('attributes of all storable namespaces are known', () => {

@@ -3,13 +3,13 @@ import { type FileHandle, open } from 'node:fs/promises'
 import { CofferError } from '../errors.ts'
 import { attempt, writeFully } from './file-io.ts'
 import { blockBytes, maxInlineBytes, noBlock } from './format.ts'
-import { nidOf, writeBlocks, writeInodes } from './metadata.ts'
+import { writeBlocks, writeInodes } from './metadata.ts'
+import type { Content } from './node.ts'
 import { createOutput, type Output } from './output.ts'
-import { placeInodes } from './place.ts'
-import { type Plan, planInodes } from './plan.ts'
+import { planInodes } from './plan.ts'
 import { encodeSuperblock } from './superblock.ts'
 import { createTailStore, type TailStore } from './tail-store.ts'
-import type { Content, DirectoryNode } from './tree.ts'
+import type { Tree } from './tree.ts'
 
 export type ErofsWriterOptions = {
   /** Seconds since 1970, recorded in the superblock. Default 0. */
@@ -42,9 +42,9 @@ export type ErofsWriter = {
   /**
    * Writes the metadata of `tree`, then the superblock, and closes the file. Without it the file is no image.
    *
-   * @throws `storage_error`, `invalid_state`; `invalid_argument` if the tree has a directory twice
+   * @throws `storage_error`; `invalid_state` if the writer or the tree was finished before
    */
-  finish(tree: DirectoryNode): Promise<ErofsImage>
+  finish(tree: Tree): Promise<ErofsImage>
   /** Closes the file if `finish` has not; what to do with it is the caller's. */
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -136,25 +136,20 @@ async function appendContent(
   return { size, firstBlock: start / blockBytes, blocks: (output.position - start) / blockBytes, tail }
 }
 
-async function writeImage(
-  tree: DirectoryNode,
-  { file, output, tails, identity, sync }: Target,
-): Promise<ErofsImage> {
+async function writeImage(tree: Tree, { file, output, tails, identity, sync }: Target): Promise<ErofsImage> {
   const contentBytes = output.position - blockBytes
   checkAddressable(output.position)
-  const plan = planInodes(tree)
-  placeInodes(plan.inodes)
-  await writeBlocks(plan, output)
+  const order = planInodes(tree)
+  await writeBlocks(tree, order, output)
   const metadataBlock = output.position / blockBytes
-  const fingerprint = await writeInodes(plan, tails, output)
+  const fingerprint = await writeInodes(tree, order, tails, output)
   await output.flush()
 
   const bytes = output.position
   checkAddressable(bytes)
-  const [root] = plan.inodes
   const superblock = encodeSuperblock({
-    rootNid: root === undefined ? 0 : nidOf(root),
-    inodes: plan.inodes.length,
+    rootNid: tree.inodes.nid(tree.root),
+    inodes: order.length,
     buildTimeSeconds: identity.buildTimeSeconds,
     blocks: bytes / blockBytes,
     metadataBlock,
@@ -167,7 +162,7 @@ async function writeImage(
   if (sync) await attempt('sync', () => file.datasync())
   await writeFully(file, superblock, 0)
   if (sync) await attempt('sync', () => file.sync())
-  return { bytes, inodes: plan.inodes.length, wastedBytes: contentBytes - usedBytes(plan) }
+  return { bytes, inodes: order.length, wastedBytes: contentBytes - usedBytes(tree, order, contentBytes) }
 }
 
 function checkAddressable(bytes: number): void {
@@ -181,12 +176,19 @@ function checkAddressable(bytes: number): void {
   )
 }
 
-function usedBytes(plan: Plan): number {
-  const contents = new Set<Content>()
-  for (const { node } of plan.inodes) if (node.kind === 'file') contents.add(node.content)
-  let blocks = 0
-  for (const content of contents) blocks += content.blocks
-  return blocks * blockBytes
+function usedBytes({ inodes }: Tree, order: Uint32Array, contentBytes: number): number {
+  // Contents that several inodes have are known by their first block, the first of all being block 1.
+  const counted = new Uint8Array(contentBytes / blockBytes + 1)
+  let used = 0
+  for (const node of order) {
+    if (inodes.kind(node) !== 'file') continue
+    const blocks = inodes.blocks(node)
+    const address = inodes.address(node)
+    if (blocks === 0 || counted[address] === 1) continue
+    counted[address] = 1
+    used += blocks * blockBytes
+  }
+  return used
 }
 
 function checkOptions({ buildTimeSeconds = 0, volumeName = '', uuid }: ErofsWriterOptions): Identity {

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer'
 import { execFile } from 'node:child_process'
 import { readFile, stat } from 'node:fs/promises'
 import { promisify } from 'node:util'
-import { createTree, type DirectoryNode, link, lookup, makeDirectory, put } from '../erofs/tree.ts'
+import { createTree, isDirectory, link, lookup, makeDirectory, put, type Tree } from '../erofs/tree.ts'
 import { createErofsWriter } from '../erofs/writer.ts'
 import { CofferError } from '../errors.ts'
 import { baseImageConfig, type OciImageConfigSubset } from './base-config.ts'
@@ -26,26 +26,25 @@ export async function buildBaseImage(
   const busybox = await readBusybox(busyboxPath)
   const applets = await listApplets(busyboxPath)
   await using writer = await createErofsWriter(outputPath)
-  const root = createTree({ ...owner, mode: 0o755 })
-  for (const [path, mode] of baseDirectories) makeDirectory(root, path, { ...owner, mode })
+  const tree = createTree({ ...owner, mode: 0o755 })
+  for (const [path, mode] of baseDirectories) makeDirectory(tree, path, { ...owner, mode })
   for (const [path, { mode, gid = 0, text }] of baseFiles) {
-    put(root, path, { ...owner, gid, mode, kind: 'file', content: await writer.addFile(Buffer.from(text)) })
+    put(tree, path, { ...owner, gid, mode, kind: 'file', content: await writer.addFile(Buffer.from(text)) })
   }
   for (const [path, target] of baseLinks)
-    put(root, path, { ...owner, mode: 0o777, kind: 'symlink', target: Buffer.from(target) })
-  put(root, binary, { ...owner, mode: 0o755, kind: 'file', content: await writer.addFile(busybox) })
-  for (const applet of applets) linkApplet(root, applet)
-  const { bytes } = await writer.finish(root)
+    put(tree, path, { ...owner, mode: 0o777, kind: 'symlink', target: Buffer.from(target) })
+  put(tree, binary, { ...owner, mode: 0o755, kind: 'file', content: await writer.addFile(busybox) })
+  for (const applet of applets) linkApplet(tree, applet)
+  const { bytes } = await writer.finish(tree)
   return { bytes, config: baseImageConfig }
 }
 
 // Hard links, as in Docker's busybox image: each costs a name, and the applet stays whole when another name is replaced.
-function linkApplet(root: DirectoryNode, applet: string): void {
+function linkApplet(tree: Tree, applet: string): void {
   const parent = applet.slice(0, applet.lastIndexOf('/'))
   // BusyBox may list applets in places a box has no use for, such as /linuxrc.
-  if (lookup(root, parent)?.kind !== 'directory' || parent === '' || lookup(root, applet) !== undefined)
-    return
-  link(root, binary, applet)
+  if (parent === '' || !isDirectory(tree, lookup(tree, parent)) || lookup(tree, applet) !== 0) return
+  link(tree, binary, applet)
 }
 
 /** The binary, checked to be one that can serve. Throws `config_error`. */

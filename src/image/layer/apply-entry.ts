@@ -1,6 +1,7 @@
 import { Buffer } from 'node:buffer'
 import { type Attributes, checkAttributes, checkDevice, checkTarget } from '../../erofs/attributes.ts'
-import type { Content, LeafNode } from '../../erofs/tree.ts'
+import { type Content, emptyContent, type LeafNode } from '../../erofs/node.ts'
+import { isDirectory } from '../../erofs/tree.ts'
 import type { ErofsWriter } from '../../erofs/writer.ts'
 import { isStorableXattr, type Xattrs } from '../../erofs/xattr.ts'
 import { CofferError } from '../../errors.ts'
@@ -46,11 +47,9 @@ export async function applyEntry(entry: TarEntry, growing: Growing): Promise<voi
   // 3. Its place, emptied before a link is looked for: what it replaces cannot be what it links to.
   const place = tree.makeRoom(names, entry.kind === 'directory')
   if (entry.kind === 'directory') return tree.putDirectory(place, attributes)
-  if (entry.kind === 'hardlink') return tree.put(place, linkedNode(entry, tree, budget))
+  if (entry.kind === 'hardlink') return tree.link(place, linkedNode(entry, tree, budget))
   tree.put(place, await makeNode(entry, attributes, growing))
 }
-
-const emptyContent: Content = { size: 0, firstBlock: 0, blocks: 0, tail: undefined }
 
 async function makeNode(entry: TarEntry, attributes: Attributes, growing: Growing): Promise<LeafNode> {
   const { kind, major, minor } = entry
@@ -92,12 +91,12 @@ async function* abortable(
   }
 }
 
-function linkedNode(entry: TarEntry, tree: LayerTree, budget: Budget): LeafNode {
+function linkedNode(entry: TarEntry, tree: LayerTree, budget: Budget): number {
   const node = tree.find(entryPath(entry.linkPath, budget.maxPathBytes))
-  if (node !== undefined && node.kind !== 'directory') return node
+  if (node !== 0 && !isDirectory(tree.merged, node)) return node
   throw new CofferError(
     'invalid_argument',
-    `cannot link ${showEntryPath(entry.path)} of a layer to ${showEntryPath(entry.linkPath)}: ${node ? 'it is a directory' : 'it is not in the image'}`,
+    `cannot link ${showEntryPath(entry.path)} of a layer to ${showEntryPath(entry.linkPath)}: ${node === 0 ? 'it is not in the image' : 'it is a directory'}`,
     { hint: 'A hard link needs a file that stands before it in the image: make the image again.' },
   )
 }

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import type { DirectoryNode, Node } from '../../erofs/tree.ts'
+import type { Tree } from '../../erofs/tree.ts'
 import { createErofsWriter, type ErofsWriter } from '../../erofs/writer.ts'
 import { isCofferError } from '../../errors.ts'
 import { applyEntry } from './apply-entry.ts'
@@ -115,7 +115,7 @@ class Model {
   }
 }
 
-async function merge(layers: readonly (readonly Step[])[], writer: ErofsWriter): Promise<DirectoryNode> {
+async function merge(layers: readonly (readonly Step[])[], writer: ErofsWriter): Promise<Tree> {
   const budget = new Budget(defaultLayerLimits)
   const tree = new LayerTree(budget)
   for (const layer of layers) {
@@ -124,7 +124,7 @@ async function merge(layers: readonly (readonly Step[])[], writer: ErofsWriter):
       await applyEntry(entry, growing)
     tree.endLayer()
   }
-  return tree.root
+  return tree.merged
 }
 
 function toItem({ action, path, other, uid }: Step): TarItem {
@@ -146,14 +146,15 @@ function toItem({ action, path, other, uid }: Step): TarItem {
   }
 }
 
-function flatten(root: DirectoryNode): Map<string, Known> {
+function flatten({ inodes, names, root }: Tree): Map<string, Known> {
   const found = new Map<string, Known>()
-  const visit = (node: Node, path: string): void => {
-    const { kind, uid } = node
+  const visit = (node: number, path: string): void => {
+    const kind = inodes.kind(node)
     assert.ok(kind === 'file' || kind === 'directory' || kind === 'symlink')
-    if (path !== '') found.set(path, { kind, uid })
-    if (kind === 'directory')
-      for (const [name, child] of node.children) visit(child, path === '' ? name : `${path}/${name}`)
+    if (path !== '') found.set(path, { kind, uid: inodes.uid(node) })
+    if (kind !== 'directory') return
+    for (const name of names.list(node))
+      visit(names.node(name), path === '' ? names.text(name) : `${path}/${names.text(name)}`)
   }
   visit(root, '')
   return new Map([...found].sort(([a], [b]) => (a < b ? -1 : 1)))
@@ -166,16 +167,16 @@ test('a thousand opaque whiteouts over ten thousand entries take no time', async
   tree.endLayer()
   for (let index = 0; index < 10_000; index++)
     tree.putDirectory(tree.makeRoom(['d', `${index}`], true), attributes)
-  const { children } = tree.find(['d']) as DirectoryNode
+  const { names } = tree.merged
   let searched = 0
-  const entries = children[Symbol.iterator].bind(children)
-  children[Symbol.iterator] = () => {
-    searched += 1
-    return entries()
+  const list = names.list.bind(names)
+  names.list = directory => {
+    if (directory === tree.find(['d'])) searched += 1
+    return list(directory)
   }
   for (let index = 0; index < 1000; index++) tree.makeOpaque(['d'])
   assert.equal(searched, 1)
-  assert.equal(children.size, 10_000)
+  assert.equal([...list(tree.find(['d']))].length, 10_000)
 })
 
 test('the way to the last parent is found anew when something on it was replaced', async () => {
@@ -187,7 +188,7 @@ test('the way to the last parent is found anew when something on it was replaced
   tree.put(tree.makeRoom(['l'], false), link('y'))
   tree.putDirectory(tree.makeRoom(['l', 'second'], true), attributes)
   assert.deepEqual(
-    ['x/first', 'x/second', 'y/first', 'y/second'].map(path => tree.find(path.split('/')) !== undefined),
+    ['x/first', 'x/second', 'y/first', 'y/second'].map(path => tree.find(path.split('/')) !== 0),
     [true, false, false, true],
   )
   assert.throws(

@@ -4,7 +4,7 @@ import { blockDeviceBytes } from '../../vm/machine.ts'
 export type LayerLimits = {
   /** Decompressed bytes of all layers together, and bytes of all contents with holes filled, each. Default 63 GiB. */
   readonly maxBytes: number
-  /** Entries of all layers together: an entry takes memory until the image is finished. Default 1,000,000, at some 600 bytes each. */
+  /** Entries of all layers together: an entry takes memory until the image is finished. Default 1,000,000, at some 190 bytes each. */
   readonly maxEntries: number
   /** Names, targets of symbolic links and extended attributes in memory, all together. Default 128 MiB. */
   readonly maxMetadataBytes: number

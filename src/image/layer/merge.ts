@@ -73,8 +73,8 @@ export async function mergeLayers(
       diffIds.push(await applyLayer(layer, index, growing, progress))
       tree.endLayer()
     }
-    if (options.mountPoints) addMountPoints(tree.root)
-    const { bytes, inodes } = await writer.finish(tree.root)
+    if (options.mountPoints) addMountPoints(tree.merged)
+    const { bytes, inodes } = await writer.finish(tree.merged)
     if (bytes > blockDeviceBytes) throw tooLarge(bytes)
     return { bytes, inodes, diffIds }
   } catch (error) {

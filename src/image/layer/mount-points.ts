@@ -1,5 +1,5 @@
-import type { Attributes } from '../../erofs/attributes.ts'
-import type { Content, DirectoryNode, Node } from '../../erofs/tree.ts'
+import { emptyContent } from '../../erofs/node.ts'
+import { isDirectory, lookup, makeDirectory, put, type Tree } from '../../erofs/tree.ts'
 
 // What the agent mounts over in every box (agent/rootfs.c): an overlay would have to make it in the box's own layer, at 15 ms
 // of emulated journalling each.
@@ -13,23 +13,13 @@ const directories = [
 const etcFiles = ['hosts', 'hostname', 'resolv.conf', 'machine-id'] as const
 
 const owner = { uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0 }
-const emptyContent: Content = { size: 0, firstBlock: 0, blocks: 0, tail: undefined }
 
 /** Adds the directories and empty files a box mounts over, where nothing of the name is. Links are neither followed nor replaced. */
-export function addMountPoints(root: DirectoryNode): void {
-  for (const [name, mode] of directories) addMissing(root, name, newDirectory({ ...owner, mode }))
-  const etc = root.children.get('etc')
-  if (etc?.kind !== 'directory') return
+export function addMountPoints(tree: Tree): void {
+  for (const [path, mode] of directories)
+    if (lookup(tree, path) === 0) makeDirectory(tree, path, { ...owner, mode })
+  if (!isDirectory(tree, lookup(tree, 'etc'))) return
   for (const name of etcFiles)
-    addMissing(etc, name, { ...owner, mode: 0o644, kind: 'file', content: emptyContent })
-}
-
-const newDirectory = (attributes: Attributes): DirectoryNode => ({
-  ...attributes,
-  kind: 'directory',
-  children: new Map(),
-})
-
-function addMissing(parent: DirectoryNode, name: string, node: Node): void {
-  if (!parent.children.has(name)) parent.children.set(name, node)
+    if (lookup(tree, `etc/${name}`) === 0)
+      put(tree, `etc/${name}`, { ...owner, mode: 0o644, kind: 'file', content: emptyContent })
 }

@@ -1,14 +1,13 @@
-import { Buffer } from 'node:buffer'
-import type { DirectoryNode } from '../../erofs/tree.ts'
+import type { Tree } from '../../erofs/tree.ts'
 import { CofferError } from '../../errors.ts'
 import { showEntryPath } from './entry-path.ts'
 
 /** Where a path leads in a tree. */
 export type Chain = {
   /** From the root to the last directory that is there. */
-  readonly directories: DirectoryNode[]
-  /** `names[i]` is that of `directories[i + 1]`. */
-  readonly names: string[]
+  readonly directories: number[]
+  /** `names[i]` leads to `directories[i + 1]`. */
+  readonly names: number[]
   /** Names behind it that are not there, or not directories. */
   readonly beyond: string[]
 }
@@ -19,35 +18,38 @@ const maxLinks = 40
 const maxLinkedNames = 1000
 
 /**
- * Follows `names` and the symbolic links among them inside the tree, whose root is the root for absolute targets and for `..`.
+ * Follows `path` and the symbolic links on it inside the tree, whose root is the root for absolute targets and for `..`.
  * A file on the way, or nothing, is as good as a directory of unknown content: who needs one there finds out.
  *
  * @throws `invalid_argument` for a loop of links
  */
-export function resolveChain(root: DirectoryNode, names: readonly string[]): Chain {
+export function resolveChain({ root, names, inodes }: Tree, path: readonly string[]): Chain {
   let chain: Chain = { directories: [root], names: [], beyond: [] }
-  const pending = names.toReversed()
+  const pending = path.toReversed()
   let links = 0
   let linkedNames = 0
-  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
-    if (name === '' || name === '.') continue
-    const directory = chain.directories.at(-1) ?? root
-    const child = chain.beyond.length > 0 ? undefined : directory.children.get(name)
-    if (name === '..') {
+  for (let text = pending.pop(); text !== undefined; text = pending.pop()) {
+    if (text === '' || text === '.') continue
+    if (text === '..') {
       stepUp(chain)
-    } else if (child?.kind === 'directory') {
-      chain.directories.push(child)
+      continue
+    }
+    const name = chain.beyond.length > 0 ? 0 : names.find(chain.directories.at(-1) ?? root, text)
+    const node = name === 0 ? 0 : names.node(name)
+    const kind = node === 0 ? undefined : inodes.kind(node)
+    if (kind === 'directory') {
+      chain.directories.push(node)
       chain.names.push(name)
-    } else if (child?.kind === 'symlink') {
-      const target = Buffer.from(child.target).toString('latin1')
+    } else if (kind === 'symlink') {
+      const target = inodes.target(node).toString('latin1')
       const targetNames = target.split('/')
       links += 1
       linkedNames += targetNames.length
-      if (links > maxLinks || linkedNames > maxLinkedNames) throw tooManyLinks(names)
+      if (links > maxLinks || linkedNames > maxLinkedNames) throw tooManyLinks(path)
       if (target.startsWith('/')) chain = { directories: [root], names: [], beyond: [] }
       pending.push(...targetNames.reverse())
     } else {
-      chain.beyond.push(name)
+      chain.beyond.push(text)
     }
   }
   return chain
@@ -58,10 +60,10 @@ function stepUp({ directories, names, beyond }: Chain): void {
   directories.pop()
 }
 
-function tooManyLinks(names: readonly string[]): CofferError {
+function tooManyLinks(path: readonly string[]): CofferError {
   return new CofferError(
     'invalid_argument',
-    `cannot follow ${showEntryPath(names.join('/'))} of a layer: too many symbolic links`,
+    `cannot follow ${showEntryPath(path.join('/'))} of a layer: too many symbolic links`,
     { hint: 'They may lead in a circle: make the image again.' },
   )
 }

@@ -2,23 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { blockBytes, inodeBytes, maxInlineBytes, slotBytes } from './format.ts'
-import { placeInodes } from './place.ts'
-import type { PlannedInode } from './plan.ts'
-
-const fifo = { kind: 'fifo', mode: 0, uid: 0, gid: 0, mtimeSeconds: 0, mtimeNanoseconds: 0 } as const
-
-const plan = (xattrBytes: number, inlineBytes: number): PlannedInode => ({
-  node: fifo,
-  parent: 0,
-  size: 0,
-  blocks: 0,
-  inlineBytes,
-  xattrBytes,
-  names: [],
-  links: 1,
-  firstBlock: 0,
-  position: 0,
-})
+import { MetadataArea } from './metadata-area.ts'
 
 const xattrBytes = fc.oneof(
   fc.constant(0),
@@ -30,18 +14,24 @@ const inlineBytes = fc.oneof(
   fc.integer({ min: maxInlineBytes - 40, max: maxInlineBytes }),
 )
 
+const blockOf = (position: number): number => Math.floor(position / blockBytes)
+
 const crossesBlock = (start: number, length: number): boolean =>
-  length > 0 && Math.floor(start / blockBytes) !== Math.floor((start + length - 1) / blockBytes)
+  length > 0 && blockOf(start) !== blockOf(start + length - 1)
 
 test('no inode and no inline data crosses a block, nothing overlaps, and nid 0 is free', () => {
   fc.assert(
     fc.property(fc.array(fc.tuple(xattrBytes, inlineBytes), { minLength: 1, maxLength: 200 }), sizes => {
-      const inodes = sizes.map(([xattrs, inline]) => plan(xattrs, inline))
-      placeInodes(inodes)
-      for (const inode of inodes) {
-        assert.equal(inode.position % slotBytes, 0)
-        assert.ok(!crossesBlock(inode.position, inodeBytes))
-        assert.ok(!crossesBlock(inode.position + inodeBytes + inode.xattrBytes, inode.inlineBytes))
+      const area = new MetadataArea()
+      const inodes = sizes.map(([xattrBytes, inlineBytes]) => ({
+        xattrBytes,
+        inlineBytes,
+        position: area.place(xattrBytes, inlineBytes),
+      }))
+      for (const { position, xattrBytes, inlineBytes } of inodes) {
+        assert.equal(position % slotBytes, 0)
+        assert.ok(!crossesBlock(position, inodeBytes))
+        assert.ok(!crossesBlock(position + inodeBytes + xattrBytes, inlineBytes))
       }
       const ordered = inodes.toSorted((a, b) => a.position - b.position)
       let end = 1
@@ -51,6 +41,9 @@ test('no inode and no inline data crosses a block, nothing overlaps, and nid 0 i
       }
       // 16 bits of the superblock.
       assert.ok((inodes[0]?.position ?? 0) / slotBytes <= 0xffff)
+      // The writer sorts by block alone.
+      const byBlock = inodes.toSorted((a, b) => blockOf(a.position) - blockOf(b.position))
+      assert.deepEqual(byBlock, ordered)
     }),
     { numRuns: 500 },
   )

@@ -1,6 +1,7 @@
 #include "program.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -51,6 +52,18 @@ static bool explain(const char *path, int error, struct failure *failure)
     }
 }
 
+/* Errors of a path that leads nowhere. */
+static bool leads_nowhere(int error)
+{
+    return error == ENOENT || error == ENOTDIR || error == ELOOP || error == ENAMETOOLONG;
+}
+
+/* A look costs little: execve copies arguments and environment into new memory before it looks for the file. */
+static bool is_absent(const char *path)
+{
+    return faccessat(AT_FDCWD, path, F_OK, AT_EACCESS) < 0 && leads_nowhere(errno);
+}
+
 /* Whatever is not "look further" ends the search, as in execvpe. */
 static bool search(const struct exec_request *request, char *const env[], struct failure *failure)
 {
@@ -61,14 +74,14 @@ static bool search(const struct exec_request *request, char *const env[], struct
     if (path == NULL)
         path = DEFAULT_PATH;
     for (int found; (found = path_next(&path, command, candidate, sizeof candidate)) != 0;) {
-        if (found < 0)
+        if (found < 0 || is_absent(candidate))
             continue;
         execve(candidate, request->argv, env);
         if (errno == EACCES && !is_directory(candidate))
             memcpy(refused, candidate, sizeof refused);
         else if (errno == ENOENT && access(candidate, F_OK) == 0)
             return explain(candidate, ENOENT, failure);
-        else if (errno != EACCES && errno != ENOENT && errno != ENOTDIR && errno != ELOOP && errno != ENAMETOOLONG)
+        else if (errno != EACCES && !leads_nowhere(errno))
             return explain(candidate, errno, failure);
     }
     if (refused[0] != '\0')

@@ -22,13 +22,13 @@ const expected: Readonly<Record<string, RegExp>> = {
 }
 
 for (const [name, output] of Object.entries(expected)) {
-  test(`examples/${name}.ts does what it says`, { timeout: 120_000 }, async () => {
+  test(`examples/${name}.ts does what it says`, { timeout: 120_000 }, async ({ signal }) => {
     await using home = await openTestHome()
-    await runExample(name, home, output)
+    await runExample({ name, home, output, signal })
   })
 }
 
-test('examples/private-registry.ts does what it says', { timeout: 120_000 }, async () => {
+test('examples/private-registry.ts does what it says', { timeout: 120_000 }, async ({ signal }) => {
   await using registry = await startRegistry({ auth: 'basic' })
   const { digest } = await pushImage(registry, 'team/app:1', { layers: [runnableLayer()] })
   // Not the images that all tests share: this one is to be fetched.
@@ -36,23 +36,32 @@ test('examples/private-registry.ts does what it says', { timeout: 120_000 }, asy
   const output = new RegExp(
     `^layer 1 of 1: \\d+ bytes\npulled ${digest}\nhello from root\npushed what was committed\n$`,
   )
-  await runExample('private-registry', home, output, {
+  const environment = {
     REGISTRY: registry.host,
     REGISTRY_USER: registry.username,
     REGISTRY_PASSWORD: registry.password,
-  })
+  }
+  await runExample({ name: 'private-registry', home, output, environment, signal })
 })
 
-async function runExample(
-  name: string,
-  home: TestHome,
-  output: RegExp,
-  environment: Readonly<Record<string, string>> = {},
-): Promise<void> {
+type Example = {
+  readonly name: string
+  readonly home: TestHome
+  readonly output: RegExp
+  readonly environment?: Readonly<Record<string, string>>
+  /** Ends an example that hangs, for which the tests after it would wait. */
+  readonly signal: AbortSignal
+}
+
+async function runExample({ name, home, output, environment, signal }: Example): Promise<void> {
   const child = spawn(process.execPath, [join(import.meta.dirname, `../../examples/${name}.ts`)], {
     env: { ...process.env, COFFER_HOME: home.path, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
+    signal,
+    killSignal: 'SIGKILL',
   })
+  // The test's own timeout tells of the abort.
+  child.on('error', () => {})
   const [code, stdout, stderr] = await Promise.all([exitCode(child), text(child.stdout), text(child.stderr)])
   assert.deepEqual([code, stderr], [0, ''])
   assert.match(stdout, output)

@@ -138,7 +138,6 @@ static void flush(void)
     int error = errno;
     if (pid > 0) {
         /* Without an event for its end it is of no use. */
-        helper.fd = -1;
         close(pidfd);
         kill(pid, SIGKILL);
         waitpid(pid, NULL, 0);

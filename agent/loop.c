@@ -19,10 +19,12 @@ void loop_open(void)
 
 bool loop_add(struct source *source, int fd, uint32_t events, void (*ready)(struct source *, uint32_t))
 {
+    struct epoll_event event = {.events = events, .data.ptr = source};
+    if (epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
+        return false;
     source->fd = fd;
     source->ready = ready;
-    struct epoll_event event = {.events = events, .data.ptr = source};
-    return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0;
+    return true;
 }
 
 bool loop_move(struct source *to, struct source *from, uint32_t events, void (*ready)(struct source *, uint32_t))

@@ -124,7 +124,6 @@ static void try_address(struct attempt *attempt, unsigned index, uint16_t port)
     if ((connect(fd, &address.any, length) == 0 || errno == EINPROGRESS)
         && loop_add(&attempt->source, fd, EPOLLOUT, attempt_ready))
         return;
-    attempt->source.fd = -1;
     close(fd);
 }
 

@@ -114,17 +114,11 @@ static void process_ready(struct source *source, uint32_t events)
 
 bool reap_watch(struct stream *stream, int pidfd)
 {
-    if (loop_add(&stream->process, pidfd, EPOLLIN, process_ready))
-        return true;
-    stream->process.fd = -1;
-    return false;
+    return loop_add(&stream->process, pidfd, EPOLLIN, process_ready);
 }
 
 /* Only the hang-up counts, and epoll always reports that. */
 bool reap_watch_report(struct stream *stream, int fd)
 {
-    if (loop_add(&stream->status, fd, EPOLLET, report_ready))
-        return true;
-    stream->status.fd = -1;
-    return false;
+    return loop_add(&stream->status, fd, EPOLLET, report_ready);
 }

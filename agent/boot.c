@@ -71,8 +71,8 @@ static void protect_process(void)
 {
     if (prctl(PR_SET_DUMPABLE, 0) < 0)
         die("prctl dumpable");
-    /* Woken by a writer, the agent would else interrupt it at its first page: every change of address space flushes the TLB, which
-     * under emulation costs as much as copying 10 KiB. So it runs when whoever woke it waits, or at the next tick. */
+    /* Woken by a writer, the agent would else interrupt it at its first page, and emulation pays for every change of address space: it
+     * has to find its translated code again. So the agent runs when whoever woke it waits, or at the next tick. */
     struct sched_param parameter = {.sched_priority = 0};
     if (sched_setscheduler(0, SCHED_BATCH, &parameter) < 0)
         die("sched_setscheduler");

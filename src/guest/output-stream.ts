@@ -1,11 +1,5 @@
 import { Readable } from 'node:stream'
-import { windowBytes } from './protocol.ts'
-
-/**
- * Credit is granted in pieces of this size, or of what was read at once if that is more. Each is a frame that the shim passes through to
- * the guest, where it costs an interrupt; the rest of the window keeps the guest busy meanwhile.
- */
-const grantBytes = windowBytes / 4
+import { grantBytes } from './protocol.ts'
 
 /**
  * Standard output or error of an execution. What is not read costs at most the window: credit is granted as bytes leave for the reader,

@@ -21,14 +21,20 @@ export const protocolVersion = 1
 
 export const headerBytes = 12
 
-/** Payload bound of a stdio frame: a whole window, all of whose pages a pipe hands to the guest’s port without a copy. */
-export const maxDataBytes = 256 * 1024
-
 /** Payload bound of a control frame: a command line and environment of Linux' ARG_MAX (2 MiB) and some room. */
 export const maxControlBytes = 2 * 1024 * 1024 + 64 * 1024
 
 /** Bytes a sender of stdio may have in flight on one channel before the reader grants more. */
 export const windowBytes = 256 * 1024
+
+/** Payload bound of a stdio frame: a whole window, all of whose pages a pipe hands to the guest’s port without a copy. */
+export const maxDataBytes = windowBytes
+
+/**
+ * A reader of output grants credit in pieces of this size, or of what it read at once if that is more. Each is a frame that costs the guest an
+ * interrupt; the rest of the window keeps it busy meanwhile.
+ */
+export const grantBytes = windowBytes / 4
 
 /** Executions one agent holds at once; one more is refused with `resource_limit`. */
 export const maxStreams = 512

@@ -1,14 +1,11 @@
 import { encodeFrame, type Frame, ProtocolError, readdress } from '../guest/frame.ts'
-import { flags, windowBytes } from '../guest/protocol.ts'
+import { flags, grantBytes, windowBytes } from '../guest/protocol.ts'
 import { Window } from './flow.ts'
 
 /** Who takes a channel's output: a client, as fast as it grants credit, or this process, which takes everything at once. */
 export type Reader =
   | { readonly kind: 'client'; readonly stream: number; send(frame: Buffer): void }
   | { readonly kind: 'shim'; take(bytes: Buffer): void }
-
-/** As readers elsewhere do: see `OutputStream`. */
-const grantBytes = windowBytes / 4
 
 /**
  * One output channel of an execution. There is one window from the guest to whoever reads: a client's credit is passed through to the

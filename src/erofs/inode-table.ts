@@ -82,7 +82,7 @@ export class InodeTable {
   }
 
   kind(node: number): NodeKind {
-    const kind = nodeKinds[this.#records.view(node).getUint8(this.#records.offset(node) + at.kind)]
+    const kind = nodeKinds[this.#records.byte(node, at.kind)]
     if (kind === undefined) throw new CofferError('internal', `inode ${node} is of no kind`)
     return kind
   }
@@ -92,24 +92,24 @@ export class InodeTable {
   }
 
   uid(node: number): number {
-    return this.#word(node, at.uid)
+    return this.#records.word(node, at.uid)
   }
 
   gid(node: number): number {
-    return this.#word(node, at.gid)
+    return this.#records.word(node, at.gid)
   }
 
   mtimeSeconds(node: number): number {
-    return this.#double(node, at.mtimeSeconds)
+    return this.#records.double(node, at.mtimeSeconds)
   }
 
   mtimeNanoseconds(node: number): number {
-    return this.#word(node, at.mtimeNanoseconds)
+    return this.#records.word(node, at.mtimeNanoseconds)
   }
 
   /** Bytes of data, as stat shows. */
   size(node: number): number {
-    return this.#double(node, at.size)
+    return this.#records.double(node, at.size)
   }
 
   /** Whole blocks of data outside the metadata area. */
@@ -129,91 +129,79 @@ export class InodeTable {
   }
 
   xattrBytes(node: number): number {
-    return this.#word(node, at.xattrBytes)
+    return this.#records.word(node, at.xattrBytes)
   }
 
   /** As the image will have them. */
   xattrs(node: number): Buffer {
-    return this.#bytes.view(this.#word(node, at.xattrPosition), this.xattrBytes(node))
+    return this.#bytes.view(this.#records.word(node, at.xattrPosition), this.xattrBytes(node))
   }
 
   /** Of a file that has a tail: where. */
   dataPosition(node: number): number {
-    return this.#double(node, at.dataPosition)
+    return this.#records.double(node, at.dataPosition)
   }
 
   /** What a directory or a link has for data, as it is known when the image is planned. */
   setData(node: number, size: number, isInline: boolean): void {
-    this.#records.view(node).setFloat64(this.#records.offset(node) + at.size, size)
-    this.#records.view(node).setUint8(this.#records.offset(node) + at.isInline, isInline ? 1 : 0)
+    this.#records.setDouble(node, at.size, size)
+    this.#records.setByte(node, at.isInline, isInline ? 1 : 0)
   }
 
   /** Block address of the first of its blocks, or a device's number. */
   address(node: number): number {
-    return this.#word(node, at.address)
+    return this.#records.word(node, at.address)
   }
 
   setAddress(node: number, firstBlock: number): void {
-    this.#setWord(node, at.address, firstBlock)
+    this.#records.setWord(node, at.address, firstBlock)
   }
 
   /** Names that lead to it. */
   links(node: number): number {
-    return this.#word(node, at.links)
+    return this.#records.word(node, at.links)
   }
 
   addLink(node: number): void {
-    this.#setWord(node, at.links, this.links(node) + 1)
+    this.#records.setWord(node, at.links, this.links(node) + 1)
   }
 
   /** From 1, in the order in which inodes are reached from the root; 0 before that. */
   number(node: number): number {
-    return this.#word(node, at.number)
+    return this.#records.word(node, at.number)
   }
 
   setNumber(node: number, number: number): void {
-    this.#setWord(node, at.number, number)
+    this.#records.setWord(node, at.number, number)
   }
 
   /** The number by which directories and the superblock name it. */
   nid(node: number): number {
-    return this.#double(node, at.nid)
+    return this.#records.double(node, at.nid)
   }
 
   setNid(node: number, nid: number): void {
-    this.#records.view(node).setFloat64(this.#records.offset(node) + at.nid, nid)
+    this.#records.setDouble(node, at.nid, nid)
   }
 
   /** For the names of a directory. */
   firstName(directory: number): number {
-    return this.#word(directory, at.firstName)
+    return this.#records.word(directory, at.firstName)
   }
 
   setFirstName(directory: number, name: number): void {
-    this.#setWord(directory, at.firstName, name)
+    this.#records.setWord(directory, at.firstName, name)
   }
 
   #isInline(node: number): boolean {
-    return this.#records.view(node).getUint8(this.#records.offset(node) + at.isInline) === 1
+    return this.#records.byte(node, at.isInline) === 1
   }
 
   #add(kind: NodeKind, attributes: Attributes): number {
     const node = this.#records.add()
-    this.#records.view(node).setUint8(this.#records.offset(node) + at.kind, nodeKinds.indexOf(kind))
+    this.#records.setByte(node, at.kind, nodeKinds.indexOf(kind))
     this.setAttributes(node, attributes)
     return node
-  }
-
-  #word(node: number, field: number): number {
-    return this.#records.view(node).getUint32(this.#records.offset(node) + field)
-  }
-
-  #setWord(node: number, field: number, value: number): void {
-    this.#records.view(node).setUint32(this.#records.offset(node) + field, value)
-  }
-
-  #double(node: number, field: number): number {
-    return this.#records.view(node).getFloat64(this.#records.offset(node) + field)
   }
 }
 

@@ -54,28 +54,28 @@ export class NameTable {
 
   /** What it leads to; 0 for nothing. */
   node(name: number): number {
-    return this.#word(name, at.node)
+    return this.#records.word(name, at.node)
   }
 
   /** Has it lead to `node`, in place of what it led to. */
   lead(name: number, node: number): void {
     if (this.node(name) === 0) {
-      const directory = this.#word(name, at.directory)
+      const directory = this.#records.word(name, at.directory)
       this.#join(name, this.first(directory))
       this.#join(0, name)
       this.#inodes.setFirstName(directory, name)
     }
-    this.#setWord(name, at.node, node)
+    this.#records.setWord(name, at.node, node)
   }
 
   /** Takes it out of its directory. */
   clear(name: number): void {
     if (this.node(name) === 0) return
     const next = this.next(name)
-    const previous = this.#word(name, at.previous)
+    const previous = this.#records.word(name, at.previous)
     this.#join(previous, next)
-    if (previous === 0) this.#inodes.setFirstName(this.#word(name, at.directory), next)
-    this.#setWord(name, at.node, 0)
+    if (previous === 0) this.#inodes.setFirstName(this.#records.word(name, at.directory), next)
+    this.#records.setWord(name, at.node, 0)
   }
 
   /** The first name in a directory, 0 if it is empty. */
@@ -85,7 +85,7 @@ export class NameTable {
 
   /** The name behind it in its directory, 0 if it is the last. */
   next(name: number): number {
-    return this.#word(name, at.next)
+    return this.#records.word(name, at.next)
   }
 
   /** The names in a directory; the one given last may be taken out meanwhile. */
@@ -110,30 +110,31 @@ export class NameTable {
   }
 
   text(name: number): string {
-    return this.#bytes.latin1(this.#word(name, at.position), this.length(name))
+    return this.#bytes.latin1(this.#records.word(name, at.position), this.length(name))
   }
 
   /** Bytes. */
   length(name: number): number {
-    return this.#records.view(name).getUint8(this.#records.offset(name) + at.length)
+    return this.#records.byte(name, at.length)
   }
 
   copy(name: number, target: Buffer, offset: number): void {
-    this.#bytes.copy(this.#word(name, at.position), this.length(name), target, offset)
+    this.#bytes.copy(this.#records.word(name, at.position), this.length(name), target, offset)
   }
 
   /** A number for who builds the tree, 0 at first. */
   stamp(name: number): number {
-    return this.#word(name, at.stamp)
+    return this.#records.word(name, at.stamp)
   }
 
   setStamp(name: number, stamp: number): void {
-    this.#setWord(name, at.stamp, stamp)
+    this.#records.setWord(name, at.stamp, stamp)
   }
 
   #find(directory: number, name: string, hash: number): number {
     let found = this.#buckets[hash >>> (32 - this.#bucketBits)] ?? 0
-    while (found !== 0 && !this.#is(found, directory, name, hash)) found = this.#word(found, at.nextInBucket)
+    while (found !== 0 && !this.#is(found, directory, name, hash))
+      found = this.#records.word(found, at.nextInBucket)
     return found
   }
 
@@ -168,27 +169,19 @@ export class NameTable {
   }
 
   #chain(name: number): void {
-    const bucket = this.#word(name, at.hash) >>> (32 - this.#bucketBits)
-    this.#setWord(name, at.nextInBucket, this.#buckets[bucket] ?? 0)
+    const bucket = this.#records.word(name, at.hash) >>> (32 - this.#bucketBits)
+    this.#records.setWord(name, at.nextInBucket, this.#buckets[bucket] ?? 0)
     this.#buckets[bucket] = name
   }
 
   #join(previous: number, next: number): void {
-    if (previous !== 0) this.#setWord(previous, at.next, next)
-    if (next !== 0) this.#setWord(next, at.previous, previous)
+    if (previous !== 0) this.#records.setWord(previous, at.next, next)
+    if (next !== 0) this.#records.setWord(next, at.previous, previous)
   }
 
   #compare(a: number, b: number): number {
-    const [position, otherPosition] = [this.#word(a, at.position), this.#word(b, at.position)]
+    const [position, otherPosition] = [this.#records.word(a, at.position), this.#records.word(b, at.position)]
     return this.#bytes.compare(position, this.length(a), otherPosition, this.length(b))
-  }
-
-  #word(name: number, field: number): number {
-    return this.#records.view(name).getUint32(this.#records.offset(name) + field)
-  }
-
-  #setWord(name: number, field: number, value: number): void {
-    this.#records.view(name).setUint32(this.#records.offset(name) + field, value)
   }
 }
 

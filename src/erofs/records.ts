@@ -38,4 +38,29 @@ export class Records {
   offset(record: number): number {
     return ((record - 1) % pieceRecords) * this.#recordBytes
   }
+
+  byte(record: number, field: number): number {
+    return this.view(record).getUint8(this.offset(record) + field)
+  }
+
+  setByte(record: number, field: number, value: number): void {
+    this.view(record).setUint8(this.offset(record) + field, value)
+  }
+
+  word(record: number, field: number): number {
+    return this.view(record).getUint32(this.offset(record) + field)
+  }
+
+  setWord(record: number, field: number, value: number): void {
+    this.view(record).setUint32(this.offset(record) + field, value)
+  }
+
+  /** For what may exceed 32 bits. */
+  double(record: number, field: number): number {
+    return this.view(record).getFloat64(this.offset(record) + field)
+  }
+
+  setDouble(record: number, field: number, value: number): void {
+    this.view(record).setFloat64(this.offset(record) + field, value)
+  }
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { after, before, test } from 'node:test'
 import type { Box } from '../../src/index.ts'
 import { isCofferError } from '../../src/index.ts'
@@ -63,6 +64,42 @@ test('working directory and user are as asked', async () => {
   assert.equal((await box.shell('id -u; id -g', { user: '1234:4321' })).text, '1234\n4321\n')
   assert.equal((await box.shell('id -un', { user: '  ' })).text, 'root\n')
   assert.equal((await box.shell('id -u; id -g; echo $HOME', { user: 'www-data' })).text.split('\n')[0], '33')
+})
+
+test('users and groups are found however long their files are', async () => {
+  await using own = await home.runtime.create({ ...smallBox, ephemeral: true })
+  await own.shell(`for id in $(seq 2000 2199); do
+    echo "user$id:x:$id:$id:user number $id:/home/user$id:/bin/sh" >> /etc/passwd
+    echo "group$id:x:$id:user2199" >> /etc/group
+  done`)
+  const { text } = await own.shell('id -u; id -G | wc -w; echo $HOME', { user: 'user2199' })
+  assert.equal(text, '2199\n200\n/home/user2199\n')
+  // Around what is read at once, to the byte.
+  for (const bytes of [2047, 2048, 2049]) {
+    await own.shell(
+      `head -c ${bytes - 20} /etc/passwd > /new; printf '\\nlast:x:77:77::/:%*s' 50 | head -c 20 >> /new; wc -c < /new; mv /new /etc/passwd`,
+    )
+    assert.equal((await own.shell('wc -c < /etc/passwd; id -u', { user: 'last' })).text, `${bytes}\n77\n`)
+  }
+  await own.shell(': > /etc/passwd; rm /etc/group')
+  assert.equal((await own.shell('id -u; echo $HOME', { user: '7' })).text, '7\n/\n')
+})
+
+test('what is no file of users is refused, and holds nothing up', async () => {
+  await using own = await home.runtime.create({ ...smallBox, ephemeral: true })
+  const shell = await own.exec('sh', [], { stdin: 'pipe' })
+  for (const make of ['mkfifo', 'mkdir', 'ln -s /dev/zero', 'ln -s /dev/null', 'ln -s group']) {
+    shell.stdin?.write(`rm -rf /etc/group; ${make} /etc/group; echo made\n`)
+    await once(shell.stdout, 'data')
+    await assert.rejects(own.run('true'), error => {
+      assert.ok(isCofferError(error, 'execution_failed'), make)
+      assert.equal(error.details['kind'], 'bad_user', make)
+      return true
+    })
+  }
+  shell.stdin?.end('rm -rf /etc/group\n')
+  await shell.wait()
+  assert.ok((await own.run('true')).ok)
 })
 
 test('standard input: nothing by default, fixed bytes, text, or a pipe', async () => {

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, before } from 'node:test'
 import { openTestHome, type TestHome } from '../home.ts'
 import { type Exchange, type Front, type SeenRequest, startFront } from '../registry/front.ts'
 import { startRegistry, type TestRegistry } from '../registry/registry.ts'
+import { startedForThisFile } from '../registry/started.ts'
 import { file, type PushedImage, pushImage } from './oci-image.ts'
 
 /** Where the images of a test come from: a real registry, with an image of four layers, to be used once the tests run. */
@@ -17,8 +17,7 @@ export type PullSource = {
 
 /** For all tests of the file that calls it. */
 export function pullSourceForThisFile(): PullSource {
-  let started: { registry: TestRegistry; image: PushedImage } | undefined
-  before(async () => {
+  const running = startedForThisFile(async () => {
     const registry = await startRegistry()
     const image = await pushImage(registry, 'team/app:1', {
       layers: [300_000, 200_000, 100_000, 50_000].map((bytes, index) => [
@@ -26,13 +25,8 @@ export function pullSourceForThisFile(): PullSource {
       ]),
       config: { Cmd: ['/bin/app'], Env: ['A=b=c'], Labels: { team: 'x' } },
     })
-    started = { registry, image }
+    return { registry, image }
   })
-  after(() => started?.registry[Symbol.asyncDispose]())
-  const running = (): { registry: TestRegistry; image: PushedImage } => {
-    if (started === undefined) throw new Error('the registry was not started yet')
-    return started
-  }
   return {
     get registry() {
       return running().registry

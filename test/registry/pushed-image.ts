@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
-import { after, before } from 'node:test'
 import { openClient, quickRetry, type UploadedImage, uploadImage } from './client.ts'
 import { type Exchange, type Front, isBlob, type SeenRequest, startFront } from './front.ts'
 import { startRegistry, type TestRegistry } from './registry.ts'
+import { startedForThisFile } from './started.ts'
 
 /** A real registry with an image of one layer, to be used once the tests run, and servers before it that misbehave. */
 export type ServedImage = {
@@ -21,17 +21,11 @@ export const twice = { ...quickRetry, attempts: 2 }
 
 /** For all tests of the file that calls it. */
 export function pushedImageForThisFile(): ServedImage {
-  let started: { registry: TestRegistry; image: UploadedImage } | undefined
-  before(async () => {
+  const running = startedForThisFile(async () => {
     const registry = await startRegistry()
     await using client = openClient()
-    started = { registry, image: await uploadImage(client, `${registry.host}/${name}`, randomBytes(size)) }
+    return { registry, image: await uploadImage(client, `${registry.host}/${name}`, randomBytes(size)) }
   })
-  after(() => started?.registry[Symbol.asyncDispose]())
-  const running = (): { registry: TestRegistry; image: UploadedImage } => {
-    if (started === undefined) throw new Error('the registry was not started yet')
-    return started
-  }
   return {
     get registry() {
       return running().registry

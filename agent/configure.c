@@ -105,8 +105,7 @@ static bool apply(struct configure *configure, uint64_t *mounted_us, struct fail
 
     /* 3. Its file systems. */
     struct container_box box = {.hostname = configure->hostname.at,
-                                .directories = configure->directories,
-                                .directories_length = configure->directories_length};
+                                .directories = &configure->directories};
     if (!container_start(&box, mounted_us, failure))
         return false;
 

@@ -13,6 +13,7 @@
 
 #include "cgroup.h"
 #include "init.h"
+#include "path_list.h"
 #include "stage.h"
 #include "virtio.h"
 
@@ -95,23 +96,44 @@ pid_t container_clone_outside(struct clone_args *arguments)
     return pid;
 }
 
+static bool order(struct msghdr *message, struct init_reply *reply, struct failure *failure)
+{
+    ssize_t length = 0;
+    for (size_t i = 0; i < message->msg_iovlen; i++)
+        length += (ssize_t)message->msg_iov[i].iov_len;
+    if (sendmsg(control_fd, message, MSG_NOSIGNAL) != length || !receive_reply(reply, &disk_fd))
+        return fail(failure, FAILURE_OTHER, "init", errno, "the container's init is gone");
+    if (!reply->ok)
+        *failure = reply->failure;
+    return reply->ok;
+}
+
+bool container_mount(const struct path_list *files, struct failure *failure)
+{
+    struct init_reply reply;
+    enum init_order mount = INIT_MOUNT;
+    struct iovec parts[] = {{.iov_base = &mount, .iov_len = sizeof mount},
+                            {.iov_base = (void *)(uintptr_t)files->bytes, .iov_len = files->length}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = LENGTH(parts)};
+    if (control_fd < 0)
+        return fail(failure, FAILURE_INVALID_STATE, "mount", EALREADY, "the box has been configured");
+    return order(&message, &reply, failure);
+}
+
 bool container_start(const struct container_box *box, uint64_t *mounted_us, struct failure *failure)
 {
     struct init_reply reply;
-    size_t named = strlen(box->hostname) + 1, length = named + box->directories_length;
-    struct iovec parts[] = {{.iov_base = (void *)(uintptr_t)box->hostname, .iov_len = named},
-                            {.iov_base = (void *)(uintptr_t)box->directories, .iov_len = box->directories_length}};
+    enum init_order start = INIT_START;
+    struct iovec parts[] = {{.iov_base = &start, .iov_len = sizeof start},
+                            {.iov_base = (void *)(uintptr_t)box->hostname, .iov_len = strlen(box->hostname) + 1},
+                            {.iov_base = (void *)(uintptr_t)box->directories->bytes, .iov_len = box->directories->length}};
     struct msghdr message = {.msg_iov = parts, .msg_iovlen = LENGTH(parts)};
-    if (sendmsg(control_fd, &message, MSG_NOSIGNAL) != (ssize_t)length || !receive_reply(&reply, &disk_fd))
-        return fail(failure, FAILURE_OTHER, "init", errno, "the container's init is gone");
+    bool started = order(&message, &reply, failure);
     close(control_fd);
     control_fd = -1;
-    if (!reply.ok) {
-        *failure = reply.failure;
-        return false;
-    }
-    *mounted_us = reply.mounted_us;
-    return true;
+    if (started)
+        *mounted_us = reply.mounted_us;
+    return started;
 }
 
 int container_namespaces(void)

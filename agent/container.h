@@ -8,18 +8,20 @@
 #include "failure.h"
 
 struct clone_args;
+struct path_list;
 
 /* What init needs to know of a box. */
 struct container_box {
     const char *hostname;
     /* See directories.h. */
-    const char *directories;
-    size_t directories_length;
+    const struct path_list *directories;
 };
 
 /* While the template boots: makes the namespaces and leaves their init waiting. */
 void container_create(void);
-/* Gives it its root file system. Returns when user processes may start. */
+/* Gives it its root file system ahead of the start, for a template of it, and reads `files` of it. */
+bool container_mount(const struct path_list *files, struct failure *failure);
+/* Gives it its root file system unless it has it. Returns when user processes may start. */
 bool container_start(const struct container_box *box, uint64_t *mounted_us, struct failure *failure);
 /* clone3 of a child that the container neither sees nor reaches: in the agent's own pid namespace. */
 pid_t container_clone_outside(struct clone_args *arguments);

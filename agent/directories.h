@@ -3,9 +3,6 @@
 
 #include <stddef.h>
 
-/* What the host may name, each path with its NUL. */
-#define DIRECTORIES_BYTES (16u * 1024)
-
 /* Makes those that are missing, with their parents, as root's. `paths` is changed on the way. One that cannot be made is told on the console:
  * whatever needs it will say so better. */
 void directories_make(char *paths, size_t length);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -12,6 +13,8 @@
 
 #include "capabilities.h"
 #include "directories.h"
+#include "files.h"
+#include "path_list.h"
 #include "rootfs.h"
 #include "stage.h"
 #include "sys.h"
@@ -54,12 +57,58 @@ static _Noreturn void reap(void)
     }
 }
 
+struct order {
+    enum init_order kind;
+    char text[HOSTNAME_BYTES + PATH_LIST_BYTES];
+};
+
+static bool mount_root(const struct init_devices *devices, int *disk, struct failure *failure)
+{
+    static bool mounted;
+    mounted = mounted || rootfs_enter(devices->image, devices->disk, disk, failure);
+    return mounted;
+}
+
+static bool start_box(struct order *order, size_t length, struct failure *failure)
+{
+    size_t named = strlen(order->text);
+    if (sethostname(order->text, named) < 0)
+        return fail(failure, FAILURE_BAD_ARGUMENT, "sethostname", errno, "not a hostname");
+    directories_make(order->text + named + 1, length - named - 1);
+    return give_up_privileges(failure);
+}
+
+static bool ready_template(const struct order *order, size_t length, int disk, struct failure *failure)
+{
+    files_read(order->text, length);
+    /* What a template saves of the disk is then what is on it: no box inherits a journal to be written. */
+    return disk < 0 || syncfs(disk) == 0 || fail(failure, FAILURE_OTHER, "syncfs", errno, "cannot write the disk");
+}
+
+/* Whether it was the last. */
+static bool carry_out(int control, const struct init_devices *devices)
+{
+    static struct order order;
+    struct init_reply reply = {.ok = true};
+    int disk = -1;
+    ssize_t length = recv(control, &order, sizeof order, 0);
+    if (length < (ssize_t)offsetof(struct order, text))
+        die("the container's init: no configuration");
+    size_t text_length = (size_t)length - offsetof(struct order, text);
+    reply.ok = mount_root(devices, &disk, &reply.failure);
+    reply.mounted_us = now_us();
+    if (reply.ok)
+        reply.ok = order.kind == INIT_START ? start_box(&order, text_length, &reply.failure)
+                                            : ready_template(&order, text_length, disk, &reply.failure);
+    reply_to_agent(control, &reply, disk);
+    if (disk >= 0)
+        close(disk);
+    return order.kind == INIT_START || !reply.ok;
+}
+
 void init_main(int control, const struct init_devices *devices)
 {
     struct init_reply reply = {.ok = true};
-    /* The hostname with its NUL, then directories. */
-    static char message[HOSTNAME_BYTES + DIRECTORIES_BYTES];
-    int disk = -1;
 
     /* 1. The group it was born in becomes the root of what the container sees; the agent then takes it out of there. */
     if (unshare(CLONE_NEWCGROUP) < 0)
@@ -69,25 +118,16 @@ void init_main(int control, const struct init_devices *devices)
     if (!write_file_at(AT_FDCWD, "/proc/self/oom_score_adj", "-1000"))
         die("the container's init: oom_score_adj");
 
-    /* 2. Everything that needs no image, then the wait in which the template is taken. */
+    /* 2. Everything that needs no image. */
     stage_container();
     rootfs_prepare();
     reply_to_agent(control, &reply, rootfs_processes());
-    ssize_t length = recv(control, message, sizeof message, 0);
-    if (length <= 0)
-        die("the container's init: no configuration");
-    size_t named = strlen(message);
 
-    /* 3. The box. */
-    reply.ok = rootfs_enter(devices->image, devices->disk, &disk, &reply.mounted_us, &reply.failure);
-    if (reply.ok && sethostname(message, named) < 0)
-        reply.ok = fail(&reply.failure, FAILURE_BAD_ARGUMENT, "sethostname", errno, "not a hostname");
-    if (reply.ok)
-        directories_make(message + named + 1, (size_t)length - named - 1);
-    reply.ok = reply.ok && give_up_privileges(&reply.failure);
+    /* 3. The waits in which templates are taken, and the box. */
+    while (!carry_out(control, devices))
+        continue;
 
     /* 4. Nothing of the agent stays open. Until it is closed, /proc/1 shows it to no one: init is not dumpable. */
-    reply_to_agent(control, &reply, disk);
     close_range(0, ~0u, 0);
     reap();
 }

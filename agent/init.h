@@ -13,6 +13,14 @@ struct init_devices {
     char disk[DEVICE_PATH_BYTES];
 };
 
+/* What the agent asks for, at the head of a message. */
+enum init_order {
+    /* The root file system, and nothing more yet: a template of it is made. Then files to read, as a path list. */
+    INIT_MOUNT,
+    /* All that is left to do. Then the hostname with its NUL, and directories to make, as a path list. */
+    INIT_START,
+};
+
 struct init_reply {
     bool ok;
     uint64_t mounted_us;

@@ -37,18 +37,18 @@ static void read_capabilities(struct cbor_in *in, uint64_t *mask)
 }
 
 /* What has no place, or is no absolute path, is left out. */
-static void read_directories(struct cbor_in *in, struct configure *configure)
+static void read_paths(struct cbor_in *in, struct path_list *list)
 {
     uint32_t items = 0;
     for (cbor_array(in, &items); items > 0 && !in->bad; items--) {
         struct text path;
         if (!cbor_text(in, &path) || path.length == 0 || path.at[0] != '/' || memchr(path.at, 0, path.length) != NULL
-            || path.length >= sizeof configure->directories - configure->directories_length)
+            || path.length >= sizeof list->bytes - list->length)
             continue;
-        char *at = configure->directories + configure->directories_length;
+        char *at = list->bytes + list->length;
         memcpy(at, path.at, path.length);
         at[path.length] = '\0';
-        configure->directories_length += path.length + 1;
+        list->length += path.length + 1;
     }
 }
 
@@ -61,7 +61,7 @@ bool decode_configure(uint8_t *payload, size_t length, struct configure *configu
     /* A host that names no directories wants none. */
     const uint32_t unneeded = 1u << DIRECTORIES;
     uint32_t pairs = 0, seen = 0;
-    configure->directories_length = 0;
+    configure->directories.length = 0;
     for (cbor_map(&in, &pairs); pairs > 0 && !in.bad; pairs--) {
         switch (cbor_key(&in, keys, COUNT, &seen)) {
         case TIME:
@@ -89,7 +89,7 @@ bool decode_configure(uint8_t *payload, size_t length, struct configure *configu
             read_capabilities(&in, &configure->capabilities);
             break;
         case DIRECTORIES:
-            read_directories(&in, configure);
+            read_paths(&in, &configure->directories);
             break;
         default:
             cbor_skip(&in, 2);
@@ -229,7 +229,7 @@ static enum request_method method_of(const struct text *name)
     static const char *const names[] = {
         [METHOD_PING] = "ping",   [METHOD_TOP] = "top",     [METHOD_FREEZE] = "freeze",
         [METHOD_THAW] = "thaw",   [METHOD_CLOCK] = "clock", [METHOD_SHUTDOWN] = "shutdown",
-        [METHOD_PROBE_PORT] = "probePort",
+        [METHOD_PROBE_PORT] = "probePort", [METHOD_MOUNT] = "mount",
     };
     for (unsigned i = METHOD_PING; i < LENGTH(names); i++)
         if (text_is(name, names[i]))
@@ -239,8 +239,8 @@ static enum request_method method_of(const struct text *name)
 
 bool decode_request(uint8_t *payload, size_t length, struct request *request)
 {
-    enum { METHOD, TIME, GRACE, PORT, TIMEOUT, COUNT };
-    static const char *const keys[COUNT] = {"method", "timeNs", "graceMs", "port", "timeoutMs"};
+    enum { METHOD, TIME, GRACE, PORT, TIMEOUT, FILES, COUNT };
+    static const char *const keys[COUNT] = {"method", "timeNs", "graceMs", "port", "timeoutMs", "files"};
     struct cbor_in in = {.at = payload, .end = payload + length};
     struct text name = {.at = NULL, .length = 0};
     uint32_t pairs = 0, seen = 0;
@@ -261,6 +261,9 @@ bool decode_request(uint8_t *payload, size_t length, struct request *request)
             break;
         case TIMEOUT:
             request->has_timeout = cbor_unsigned(&in, MAX_DURATION_MS, &request->timeout_ms);
+            break;
+        case FILES:
+            read_paths(&in, &request->files);
             break;
         default:
             cbor_skip(&in, 2);

@@ -5,9 +5,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "directories.h"
 #include "cbor.h"
 #include "failure.h"
+#include "path_list.h"
 #include "protocol.h"
 
 /* Linux gives the strings of execve, and their pointers, a quarter of the stack limit: 2 MiB of 8 MiB by default. */
@@ -22,9 +22,7 @@ struct configure {
     struct text hosts;
     uint64_t pids_max;
     uint64_t capabilities;
-    /* Absolute paths, each with its NUL. */
-    char directories[DIRECTORIES_BYTES];
-    size_t directories_length;
+    struct path_list directories;
 };
 
 /* Programs that are part of the agent. */
@@ -64,6 +62,7 @@ enum request_method {
     METHOD_CLOCK,
     METHOD_SHUTDOWN,
     METHOD_PROBE_PORT,
+    METHOD_MOUNT,
 };
 
 struct request {
@@ -73,6 +72,7 @@ struct request {
     uint64_t port;
     bool has_timeout;
     uint64_t timeout_ms;
+    struct path_list files;
 };
 
 /* False for a payload that is malformed, lacks a key, or has a value of the wrong type. */

@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "clock.h"
+#include "container.h"
 #include "freeze.h"
 #include "port.h"
 #include "probe.h"
@@ -32,6 +33,8 @@ static bool perform(const struct request *request, struct failure *failure)
         return true;
     case METHOD_CLOCK:
         return clock_set(request->time_ns, failure);
+    case METHOD_MOUNT:
+        return container_mount(&request->files, failure);
     default:
         return fail(failure, FAILURE_BAD_ARGUMENT, "request", ENOSYS, "no such method");
     }

@@ -116,13 +116,11 @@ static bool attach_all(int root, struct failure *failure)
     return target_tmp(root, failure);
 }
 
-bool rootfs_enter(const char *image_device, const char *disk_device, int *disk, uint64_t *mounted_us,
-                  struct failure *failure)
+bool rootfs_enter(const char *image_device, const char *disk_device, int *disk, struct failure *failure)
 {
     /* 1. The image below, the disk above. */
     if (!mount_layers(image_device, disk_device, disk, failure))
         return false;
-    *mounted_us = now_us();
 
     /* 2. What was staged, into it. No process of the image runs yet, so nothing changes under these steps. */
     int root = open(STAGE_ROOT, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <stdbool.h>
-#include <stdint.h>
 
 #include "failure.h"
 
@@ -14,5 +13,4 @@ void rootfs_prepare(void);
 /* The container's procfs: its processes, under the numbers they have there. */
 int rootfs_processes(void);
 /* Mounts everything and makes it the root. `disk` becomes a descriptor of the writable layer's file system. */
-bool rootfs_enter(const char *image_device, const char *disk_device, int *disk, uint64_t *mounted_us,
-                  struct failure *failure);
+bool rootfs_enter(const char *image_device, const char *disk_device, int *disk, struct failure *failure);

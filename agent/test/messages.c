@@ -157,7 +157,19 @@ static void requests_are_told_apart(void)
     cbor_put_integer(&out, 250);
     CHECK(decode_request(bytes, out.length, &request));
     CHECK(request.method == METHOD_PROBE_PORT && request.port == 8080);
-    CHECK(request.has_timeout && request.timeout_ms == 250);
+    CHECK(request.has_timeout && request.timeout_ms == 250 && request.files.length == 0);
+    out.length = 0;
+    cbor_put_map(&out, 2);
+    cbor_put_text(&out, "method");
+    cbor_put_text(&out, "mount");
+    cbor_put_text(&out, "files");
+    cbor_put_array(&out, 3);
+    cbor_put_text(&out, "/bin/sh");
+    cbor_put_text(&out, "sh");
+    cbor_put_text(&out, "/a");
+    CHECK(decode_request(bytes, out.length, &request));
+    CHECK(request.method == METHOD_MOUNT);
+    CHECK(request.files.length == 11 && memcmp(request.files.bytes, "/bin/sh\0/a", 11) == 0);
 }
 
 static void programs_of_the_agent_are_known_by_name(void)
@@ -202,14 +214,14 @@ static void directories_are_absolute_and_optional(void)
     struct cbor_out out = {.bytes = bytes, .capacity = sizeof bytes};
     put_configuration(&out, 0);
     uint8_t *payload = exact(&out);
-    CHECK(decode_configure(payload, out.length, &configure) && configure.directories_length == 0);
+    CHECK(decode_configure(payload, out.length, &configure) && configure.directories.length == 0);
     free(payload);
     out.length = 0;
     put_configuration(&out, 1);
     put_strings(&out, "directories", (const char *const[]){"/a/b", "", "relative", "/c"}, 4);
     payload = exact(&out);
     CHECK(decode_configure(payload, out.length, &configure));
-    CHECK(configure.directories_length == 8 && memcmp(configure.directories, "/a/b\0/c", 8) == 0);
+    CHECK(configure.directories.length == 8 && memcmp(configure.directories.bytes, "/a/b\0/c", 8) == 0);
     free(payload);
 }
 
@@ -229,7 +241,7 @@ static void directories_beyond_their_bound_are_left_out(void)
         cbor_put_text(&out, path);
     uint8_t *payload = exact(&out);
     CHECK(decode_configure(payload, out.length, &configure));
-    CHECK(configure.directories_length == DIRECTORIES_BYTES / LONG * LONG);
+    CHECK(configure.directories.length == PATH_LIST_BYTES / LONG * LONG);
     free(payload);
 }
 

@@ -77,6 +77,11 @@ export type AgentRequests = {
   thaw: { parameters: Record<string, never>; answer: Thawed }
   /** The host's CLOCK_REALTIME. After a stop of the VM, before the thaw: processes then never see the old time. */
   clock: { parameters: { readonly timeNs: bigint }; answer: Record<string, never> }
+  /**
+   * For a template: image and disk are mounted and flushed before anything of one box is known, and `files`, absolute paths, 16 KiB in all, are read
+   * where they are regular files. Once configured: `invalid_state`.
+   */
+  mount: { parameters: { readonly files?: readonly string[] }; answer: Record<string, never> }
   /** `port` 1 to 65535, `timeoutMs` 1 to 3 600 000. */
   probePort: { parameters: { readonly port: number; readonly timeoutMs: number }; answer: PortProbed }
 }

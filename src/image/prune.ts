@@ -2,6 +2,7 @@ import { readdirSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import type { ManifestRow } from '../state/images.ts'
 import { acquireLock, tryLock } from '../state/lock.ts'
+import { dropStrayTemplates } from '../vm/template-store.ts'
 import { isBuiltInFile } from './builtin.ts'
 import { digestHex } from './digest.ts'
 import { blobLockPath } from './fetch-blob.ts'
@@ -91,7 +92,7 @@ function sweep(store: ImageStore, { builtInPath }: PruneOptions): number {
     rmSync(path, { force: true })
     freedBytes += bytes
   }
-  return freedBytes
+  return freedBytes + dropStrayTemplates(home)
 }
 
 function sweepPartial(store: ImageStore): number {

@@ -3,6 +3,7 @@ import { CofferError } from '../errors.ts'
 import { faultPoint } from '../state/fault-point.ts'
 import type { BlobRow, ManifestRow } from '../state/images.ts'
 import { tryLock } from '../state/lock.ts'
+import { dropStrayTemplates } from '../vm/template-store.ts'
 import { parseDigest } from './digest.ts'
 import { candidatesOf, canonicalName, isImageId, shownName } from './find.ts'
 import { diskBytes, rootfsPath } from './rootfs-path.ts'
@@ -97,7 +98,7 @@ function freeFiles(store: ImageStore, blobs: readonly BlobRow[], chainIds: reado
     freedBytes += diskBytes(path)
     rmSync(path, { force: true })
   }
-  return freedBytes
+  return freedBytes + dropStrayTemplates(store.context.home)
 }
 
 /** Which of an image's names was given; undefined for its id. */

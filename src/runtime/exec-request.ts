@@ -35,7 +35,7 @@ const known: readonly (keyof ExecOptions)[] = [
   'onProgress',
 ]
 
-const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
+export const defaultPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 const defaultSize = { rows: 24, cols: 80 } as const
 
 /** Joins command, options, box and image into what the agent is asked to run. Throws `invalid_argument` naming the option. */

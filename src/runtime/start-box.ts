@@ -1,7 +1,6 @@
 import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ensureBaseDisk } from '../disk/base-disk.ts'
-import { createOverlay } from '../disk/qcow2.ts'
 import { CofferError, systemErrorCode } from '../errors.ts'
 import type { Failure } from '../guest/messages.ts'
 import { Session } from '../guest/session.ts'
@@ -15,9 +14,13 @@ import type { Home } from '../state/home.ts'
 import { packageVersion } from '../version.ts'
 import { chooseAccelerator } from '../vm/accelerator.ts'
 import { findComponents } from '../vm/components.ts'
-import { blockDeviceBytes, type MachineSpec } from '../vm/machine.ts'
+import type { MachineSpec } from '../vm/machine.ts'
+import { copyDisk } from '../vm/mounted-template.ts'
 import { ensureTemplate } from '../vm/template.ts'
+import type { Template } from '../vm/template-files.ts'
 import type { BoxConfig } from './box-config.ts'
+import { commonFiles } from './common-files.ts'
+import { firstTemplate, makeEmptyDisk } from './first-template.ts'
 import { guestConfiguration } from './guest-configuration.ts'
 import type { StartOptions } from './options.ts'
 import { policyOf } from './policy-options.ts'
@@ -57,19 +60,23 @@ export async function startBox(
   const components = findComponents()
   const { accelerator } = await chooseAccelerator(home, components.qemu)
   const spec: MachineSpec = { accelerator, cpus: config.cpus, memoryMib: config.memoryMib }
-  const shared = await guardStorage(place, async () => ({
-    diskBase: await ensureBaseDisk(home, components.makeExt4, config.diskMib, options.signal),
-    template: await ensureTemplate(home, components, spec, options),
-  }))
-  // 2. What is this box's own.
   const disk = join(directory, 'disk.qcow2')
   const isFirstStart = !existsSync(disk)
+  const image = options.image.path
+  const { diskBase, boot, mounted } = await guardStorage(place, async () => {
+    const diskBase = await ensureBaseDisk(home, components.makeExt4, config.diskMib, options.signal)
+    const boot = await ensureTemplate(home, components, spec, options)
+    const files = commonFiles(options.image)
+    const request = { home, components, spec, boot, image, diskBase, files, options }
+    return { diskBase, boot, mounted: isFirstStart ? await firstTemplate(request) : undefined }
+  })
+  // 2. What is this box's own.
   options.onProgress?.({ step: 'starting the box' })
   let shim: ShimProcess | undefined
   try {
     await guardStorage(place, () => {
       mkdirSync(directory, { recursive: true, mode: 0o700 })
-      if (isFirstStart) makeDisk(disk, shared.diskBase)
+      if (isFirstStart) makeDisk(disk, { diskBase, mounted })
     })
     faultPoint('start: disk made')
     // 3. The shim, which starts the VM.
@@ -85,10 +92,11 @@ export async function startBox(
       spec,
       qemu: components.qemu,
       bubblewrap: components.bubblewrap,
-      templateDirectory: shared.template.directory,
-      image: options.image.path,
+      bootTemplate: boot.directory,
+      mountedTemplate: mounted?.directory,
+      image,
       disk,
-      diskBase: shared.diskBase,
+      diskBase,
       guest: guestConfiguration(config, options.image),
       name: place.name,
       database: home.database,
@@ -119,10 +127,14 @@ function writePidFile({ id, directory }: BoxPlace, { identity }: ShimProcess): v
 }
 
 /** Beside and renamed: half of a disk would be taken for the box's disk. */
-function makeDisk(path: string, backingPath: string): void {
+function makeDisk(
+  path: string,
+  { diskBase, mounted }: { diskBase: string; mounted: Template | undefined },
+): void {
   const staging = `${path}.new`
   rmSync(staging, { force: true })
-  createOverlay(staging, { virtualBytes: blockDeviceBytes, backingPath })
+  if (mounted === undefined) makeEmptyDisk(staging, diskBase)
+  else copyDisk(mounted, staging)
   faultPoint('start: disk written')
   renameSync(staging, path)
 }

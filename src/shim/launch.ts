@@ -12,7 +12,10 @@ export type Launch = {
   readonly spec: MachineSpec
   readonly qemu: string
   readonly bubblewrap: string
-  readonly templateDirectory: string
+  /** The directory of the boot template. */
+  readonly bootTemplate: string
+  /** What the first run is restored from, if not from the boot template: its disk is `disk`, in which nothing was changed since. */
+  readonly mountedTemplate?: string | undefined
   readonly image: string
   readonly disk: string
   readonly diskBase: string

@@ -49,7 +49,7 @@ async function run(launch: Launch): Promise<void> {
   rmSync(join(directory, shimFiles.exit), { force: true })
   faultPoint('shim: launched')
   // QEMU needs a while to come up; the rest of this program is loaded meanwhile.
-  const vmm = await spawnRestored(launch)
+  const vmm = await spawnRestored(launch, launch.mountedTemplate ?? launch.bootTemplate)
   faultPoint('shim: VMM spawned')
   const { Supervisor } = await import('./supervisor.ts')
   const box = await Supervisor.begin(launch, vmm, noted.promise)

@@ -2,8 +2,8 @@ import { jailPaths, machineArguments, machineDevices } from '../vm/machine.ts'
 import { Vmm } from '../vm/vmm.ts'
 import type { Launch } from './launch.ts'
 
-/** Spawns the VMM of a box: it waits to be told what to restore. */
-export function spawnRestored(launch: Launch): Promise<Vmm> {
+/** Spawns the VMM of a box: it waits to be told to restore the template. */
+export function spawnRestored(launch: Launch, templateDirectory: string): Promise<Vmm> {
   return Vmm.spawn({
     bubblewrap: launch.bubblewrap,
     qemu: launch.qemu,
@@ -11,7 +11,7 @@ export function spawnRestored(launch: Launch): Promise<Vmm> {
     arguments: ['-name', `coffer-${launch.boxId}`, ...machineArguments(launch.spec, { kind: 'restore' })],
     grants: {
       readOnly: [
-        { from: launch.templateDirectory, to: '/template' },
+        { from: templateDirectory, to: '/template' },
         { from: launch.image, to: jailPaths.image },
         { from: launch.diskBase, to: jailPaths.diskBase },
       ],

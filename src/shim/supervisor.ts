@@ -97,7 +97,8 @@ export class Supervisor {
     await this.#records.flush()
     faultPoint('shim: restart begun')
     rmSync(join(this.#directory, shimFiles.exit), { force: true })
-    const vmm = await spawnRestored(this.#launch)
+    // Never from a mounted template: it knows the disk as it was before the first run.
+    const vmm = await spawnRestored(this.#launch, this.#launch.bootTemplate)
     const main = this.#launch.main
     const launch =
       main === undefined ? this.#launch : { ...this.#launch, main: { ...main, waitForAttach: false } }

@@ -14,6 +14,8 @@ export const vmmDescriptors = { qmp: 3, agent: 4, console: 5 } as const
 export const jailPaths = {
   memory: '/template/memory',
   device: '/template/device',
+  /** Of the boot template from which another is made. */
+  bootDevice: '/boot-device',
   image: '/image',
   disk: '/disk',
   diskBase: '/disk-base',
@@ -30,6 +32,8 @@ export const blockDeviceBytes = 64 * 1024 ** 3
 export type MachineMode =
   /** From the kernel, writing the guest's memory into the file that becomes the template. */
   | { readonly kind: 'boot' }
+  /** From a boot template, of whose memory it has a copy, writing into what becomes another template. */
+  | { readonly kind: 'continue' }
   /** From a template whose memory file is mapped copy-on-write. */
   | { readonly kind: 'restore' }
 
@@ -56,7 +60,7 @@ const kernelParameters = [
 // quarter of the throughput. What it defends lies within the box.
 const emulatedParameters = ['mitigations=off', 'init_on_alloc=0']
 
-/** The arguments of QEMU. Everything but memory and boot source must be equal in both modes, or a restore is refused. */
+/** The arguments of QEMU. Everything but memory and boot source must be equal in all modes, or a restore is refused. */
 export function machineArguments(spec: MachineSpec, mode: MachineMode): string[] {
   return [
     ...['-nodefaults', '-no-user-config', '-display', 'none', '-no-reboot'],
@@ -95,7 +99,7 @@ function characterDevice(id: string, descriptor: number): string[] {
 }
 
 function memoryBackend(spec: MachineSpec, mode: MachineMode): string {
-  const sharing = mode.kind === 'boot' ? 'share=on' : 'share=off,readonly=on,rom=off'
+  const sharing = mode.kind === 'restore' ? 'share=off,readonly=on,rom=off' : 'share=on'
   return `memory-backend-file,id=ram0,size=${spec.memoryMib}M,mem-path=${jailPaths.memory},${sharing}`
 }
 

@@ -1,0 +1,26 @@
+import { createOverlay } from '../disk/qcow2.ts'
+import { isCofferError } from '../errors.ts'
+import { blockDeviceBytes } from '../vm/machine.ts'
+import { ensureMountedTemplate, type MountRequest } from '../vm/mounted-template.ts'
+import type { Template } from '../vm/template-files.ts'
+
+/**
+ * The template a box that has no disk yet is restored from, with its file systems mounted. Undefined when there can be none: an image that cannot be
+ * mounted, or a host without space for one more template; the start from the boot template is slower, and says what is wrong with the image.
+ */
+export async function firstTemplate(request: Omit<MountRequest, 'makeDisk'>): Promise<Template | undefined> {
+  const { diskBase, options } = request
+  try {
+    return await ensureMountedTemplate({ ...request, makeDisk: path => makeEmptyDisk(path, diskBase) })
+  } catch (error) {
+    options.signal?.throwIfAborted()
+    const isExpected = isCofferError(error, 'engine_unavailable') || isCofferError(error, 'storage_error')
+    if (!isExpected) throw error
+    options.onProgress?.({ step: 'starting without a template of the image', detail: error.message })
+    return undefined
+  }
+}
+
+export function makeEmptyDisk(path: string, backingPath: string): void {
+  createOverlay(path, { virtualBytes: blockDeviceBytes, backingPath })
+}

@@ -93,9 +93,7 @@ test('a disk that was written to is mounted anew, after a stop and after a death
     if (end === 'stop') await box.stop()
     else await die(box)
     await box.start()
-    const checked = await box.shell(
-      'cd /kept && sha256sum -c -s /sums && echo whole',
-    )
+    const checked = await box.shell('cd /kept && sha256sum -c -s /sums && echo whole')
     assert.equal(checked.text, 'whole\n', end)
     await box.shell(`echo ${end} >> /ends; sync`)
   }

@@ -1,12 +1,14 @@
 /* The guest agent of Coffer: PID 1 of the VM, and the only thing the host talks to.
  *
  *   kernel ──► boot ──► container_create ──► hello ──► epoll_wait
- *               │              │                          │  ◄── the template is taken here: what comes before this
+ *               │              │                          │  ◄── the boot template is taken here: what comes before this
  *               │              │                          │      point is paid once, what comes after by every box
  *        mounts, modules,   init waits in its             ▼
- *        a root that can    namespaces, with      configure: time, entropy, limits; init mounts image and disk
- *        be left            /proc /sys /dev       and makes them its root
- *                           staged aside                  │
+ *        a root that can    namespaces, with      mount: init mounts image and disk and makes them its root
+ *        be left            /proc /sys /dev               │  ◄── the templates of images are taken here
+ *                           staged aside                  ▼
+ *                                               configure: time, entropy, limits; mount, unless that is done
+ *                                                         │
  *                                                         ▼
  *                          ┌────────────── one turn of the loop, no thread ──────────────┐
  *   host ══ port ═ frames ═╪═► connection ─┬─► exec ──► clone3 ──► child: setns, user,   │

@@ -39,7 +39,10 @@ export async function inspectHost(homePath?: string): Promise<ComponentReport[]>
     inspect('busybox', async () => ({ path: findBuilt('busybox', 'the busybox of the built-in image') })),
     inspect('home', async () => inspectHome(homePath)),
     inspect('accelerator', async () => {
-      const { accelerator, reason } = await chooseAccelerator(openHome(homePath), findQemu())
+      const { accelerator, reason } = await chooseAccelerator(openHome(homePath), {
+        qemu: findQemu(),
+        bubblewrap: findProgram('bwrap', 'bubblewrap'),
+      })
       return { version: accelerator, problem: reason }
     }),
   ])

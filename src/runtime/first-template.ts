@@ -1,5 +1,5 @@
 import { createOverlay } from '../disk/qcow2.ts'
-import { isCofferError } from '../errors.ts'
+import { isCofferError, systemErrorCode } from '../errors.ts'
 import { blockDeviceBytes } from '../vm/machine.ts'
 import { ensureMountedTemplate, type MountRequest } from '../vm/mounted-template.ts'
 import type { Template } from '../vm/template-files.ts'
@@ -14,11 +14,15 @@ export async function firstTemplate(request: Omit<MountRequest, 'makeDisk'>): Pr
     return await ensureMountedTemplate({ ...request, makeDisk: path => makeEmptyDisk(path, diskBase) })
   } catch (error) {
     options.signal?.throwIfAborted()
-    const isExpected = isCofferError(error, 'engine_unavailable') || isCofferError(error, 'storage_error')
-    if (!isExpected) throw error
+    if (!(error instanceof Error) || !isExpected(error)) throw error
     options.onProgress?.({ step: 'starting without a template of the image', detail: error.message })
     return undefined
   }
+}
+
+function isExpected(error: Error): boolean {
+  if (isCofferError(error)) return error.code === 'engine_unavailable' || error.code === 'storage_error'
+  return ['ENOSPC', 'EDQUOT'].includes(systemErrorCode(error) ?? '')
 }
 
 export function makeEmptyDisk(path: string, backingPath: string): void {

@@ -58,7 +58,7 @@ export async function startBox(
   const { home, config, directory } = place
   // 1. What every box of this kind shares.
   const components = findComponents()
-  const { accelerator } = await chooseAccelerator(home, components.qemu)
+  const { accelerator } = await chooseAccelerator(home, components)
   const spec: MachineSpec = { accelerator, cpus: config.cpus, memoryMib: config.memoryMib }
   const disk = join(directory, 'disk.qcow2')
   const isFirstStart = !existsSync(disk)

@@ -1,16 +1,21 @@
-import { execFile } from 'node:child_process'
 import { accessSync, constants, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { CofferError } from '../errors.ts'
 import { writeFileAtomic } from '../state/atomic-file.ts'
 import { type Home, temporaryPath } from '../state/home.ts'
 import { hostBootId } from '../state/process-identity.ts'
+import type { Components } from './components.ts'
+import { jailPaths, machineDevices } from './machine.ts'
 import { probeFirmware, probeGuestStatus } from './probe-guest.ts'
+import { Vmm } from './vmm.ts'
 
 export const accelerators = ['kvm', 'tcg'] as const
 
 /** `kvm`: the host's hardware virtualisation. `tcg`: QEMU's software emulation, which needs nothing of the host. */
 export type Accelerator = (typeof accelerators)[number]
+
+/** What the probe is run with. */
+type Programs = Pick<Components, 'qemu' | 'bubblewrap'>
 
 export type AcceleratorChoice = { readonly accelerator: Accelerator; readonly reason: string }
 
@@ -21,7 +26,7 @@ const probeDeadlineMs = 2_000
  * The accelerator for this host: `COFFER_ACCEL` if it is `kvm` or `tcg`, else KVM where a guest was seen to run with it. The answer is kept
  * until the host boots again or QEMU changes. Throws `config_error` for another value of `COFFER_ACCEL`.
  */
-export async function chooseAccelerator(home: Home, qemu: string): Promise<AcceleratorChoice> {
+export async function chooseAccelerator(home: Home, programs: Programs): Promise<AcceleratorChoice> {
   const wanted = process.env['COFFER_ACCEL'] || 'auto'
   const forced = accelerators.find(known => known === wanted)
   if (forced !== undefined) return { accelerator: forced, reason: `COFFER_ACCEL is ${forced}` }
@@ -32,10 +37,10 @@ export async function chooseAccelerator(home: Home, qemu: string): Promise<Accel
   const missing = kvmProblem()
   if (missing !== undefined) return { accelerator: 'tcg', reason: missing }
   const path = join(home.path, 'accelerator.json')
-  const key = probeKey(qemu)
+  const key = probeKey(programs.qemu)
   const cached = readCache(path, key)
   if (cached !== undefined) return cached
-  const choice = await probeKvm(home, qemu)
+  const choice = await probeKvm(home, programs)
   writeFileAtomic(path, JSON.stringify({ key, ...choice }))
   return choice
 }
@@ -52,52 +57,45 @@ function kvmProblem(): string | undefined {
 }
 
 /** That `/dev/kvm` opens proves nothing: some clouds offer one that runs no stock kernel. A small guest in long mode tells. */
-async function probeKvm(home: Home, qemu: string): Promise<AcceleratorChoice> {
+async function probeKvm(home: Home, programs: Programs): Promise<AcceleratorChoice> {
   const firmware = temporaryPath(home, 'probe')
   writeFileSync(firmware, probeFirmware(), { mode: 0o600 })
   try {
-    const outcome = await runProbe(qemu, firmware)
-    if (outcome === undefined) return { accelerator: 'kvm', reason: 'a guest ran with KVM' }
-    return { accelerator: 'tcg', reason: `${kvmDevice} is there but runs no guest: ${outcome}` }
+    const problem = await runProbe(programs, firmware)
+    if (problem === undefined) return { accelerator: 'kvm', reason: 'a guest ran with KVM' }
+    return { accelerator: 'tcg', reason: `${kvmDevice} is there but runs no guest: ${problem}` }
   } finally {
     rmSync(firmware, { force: true })
   }
 }
 
-/** Undefined when the guest came to its end, else what happened instead. */
-function runProbe(qemu: string, firmware: string): Promise<string | undefined> {
-  const machine = [
-    '-M',
-    'q35',
-    '-accel',
-    'kvm',
-    '-cpu',
-    'host',
-    '-m',
-    '16M',
-    '-nodefaults',
-    '-no-user-config',
-  ]
-  const guest = [
-    '-display',
-    'none',
-    '-no-reboot',
-    '-bios',
-    firmware,
-    '-device',
-    'isa-debug-exit,iobase=0xf4,iosize=1',
-  ]
-  return new Promise(resolve => {
-    const options = { timeout: probeDeadlineMs, killSignal: 'SIGKILL', env: {} } as const
-    execFile(qemu, [...machine, ...guest], options, (error, _stdout, stderr) => {
-      if (error?.code === probeGuestStatus) resolve(undefined)
-      else if (error?.killed) resolve(`it did not come up within ${probeDeadlineMs / 1000} s`)
-      else
-        resolve(
-          stderr.trim().split('\n')[0] || `QEMU ended with ${error?.signal ?? error?.code ?? 'no word'}`,
-        )
-    })
+const probeArguments = [
+  ...['-M', 'q35', '-accel', 'kvm', '-cpu', 'host', '-m', '16M', '-nodefaults', '-no-user-config'],
+  ...['-display', 'none', '-no-reboot', '-bios', jailPaths.firmware],
+  ...['-device', 'isa-debug-exit,iobase=0xf4,iosize=1'],
+]
+
+/** Undefined when the guest came to its end, else what happened instead. In the jail, which ends with this process: such a guest may never. */
+async function runProbe(programs: Programs, firmware: string): Promise<string | undefined> {
+  const vmm = await Vmm.spawn({
+    ...programs,
+    arguments: probeArguments,
+    grants: {
+      readOnly: [{ from: firmware, to: jailPaths.firmware }],
+      readWrite: [],
+      devices: machineDevices('kvm'),
+    },
   })
+  let isLate = false
+  const timer = setTimeout(() => {
+    isLate = true
+    void vmm.kill()
+  }, probeDeadlineMs)
+  const { code, signal, stderr } = await vmm.exited
+  clearTimeout(timer)
+  if (code === probeGuestStatus) return undefined
+  if (isLate) return `it did not come up within ${probeDeadlineMs / 1000} s`
+  return stderr.trim().split('\n')[0] || `QEMU ended with ${signal ?? code ?? 'no word'}`
 }
 
 function probeKey(qemu: string): string {

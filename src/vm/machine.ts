@@ -21,6 +21,7 @@ export const jailPaths = {
   diskBase: '/disk-base',
   kernel: '/kernel',
   initramfs: '/initramfs',
+  firmware: '/firmware',
 } as const
 
 /**

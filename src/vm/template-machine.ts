@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CofferError, isCofferError } from '../errors.ts'
-import { type Frame, FrameDecoder } from '../guest/frame.ts'
+import { type Frame, FrameDecoder, ProtocolError } from '../guest/frame.ts'
 import type { JailGrants } from '../jail/jail.ts'
 import type { Components } from './components.ts'
 import { ConsoleTail } from './console.ts'
@@ -89,7 +89,7 @@ export class TemplateMachine implements AsyncDisposable {
     await this.within('save the template', saveDeadlineMs, this.#migrate())
   }
 
-  /** The task, or the death of the VMM, or the deadline, or the caller's signal: whichever comes first. */
+  /** The task, or the death of the VMM, or the deadline, or the caller's signal: whichever comes first. Throws `engine_unavailable`. */
   async within<T>(step: string, deadlineMs: number, task: Promise<T>): Promise<T> {
     const end = new AbortController()
     const signal = this.#signal === undefined ? end.signal : AbortSignal.any([end.signal, this.#signal])
@@ -105,7 +105,7 @@ export class TemplateMachine implements AsyncDisposable {
       return await Promise.race([task, died, aborted])
     } catch (error) {
       if (isCofferError(error, 'engine_unavailable')) await Promise.race([died, sleep(causeMs)])
-      throw error
+      throw error instanceof ProtocolError ? brokeProtocol(step, error) : error
     } finally {
       clearTimeout(timer)
       task.catch(() => {})
@@ -154,4 +154,15 @@ export class TemplateMachine implements AsyncDisposable {
       { hint: 'Run: coffer doctor', details: { console: this.#console.text, stderr: exit.stderr } },
     )
   }
+}
+
+function brokeProtocol(step: string, cause: ProtocolError): CofferError {
+  return new CofferError(
+    'engine_unavailable',
+    `cannot ${step}: the guest broke the protocol: ${cause.message}`,
+    {
+      hint: 'Run: coffer doctor',
+      cause,
+    },
+  )
 }

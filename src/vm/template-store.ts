@@ -14,6 +14,7 @@ import {
   utimesSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { systemErrorCode } from '../errors.ts'
 import { syncDirectory, writeFileAtomic } from '../state/atomic-file.ts'
 import { type Home, temporaryPath } from '../state/home.ts'
 import { acquireLock } from '../state/lock.ts'
@@ -52,7 +53,10 @@ export async function ensureStored(
 
 /** Removes templates whose image is gone. Returns the bytes that this freed. */
 export function dropStrayTemplates(home: Home): number {
-  return drop(mountedTemplates(home).filter(({ image }) => !existsSync(image)))
+  return drop(
+    home,
+    mountedTemplates(home).filter(({ image }) => !existsSync(image)),
+  )
 }
 
 /** Identity of a file's content without reading it. */
@@ -153,7 +157,10 @@ type MountedTemplate = { readonly directory: string; readonly image: string; rea
 function makeRoom(home: Home): void {
   dropStrayTemplates(home)
   const byUse = mountedTemplates(home).sort((a, b) => b.usedAtMs - a.usedAtMs)
-  drop(byUse.slice(mostMounted - 1).filter(({ usedAtMs }) => Date.now() - usedAtMs > inUseMs))
+  drop(
+    home,
+    byUse.slice(mostMounted - 1).filter(({ usedAtMs }) => Date.now() - usedAtMs > inUseMs),
+  )
 }
 
 function mountedTemplates(home: Home): MountedTemplate[] {
@@ -167,11 +174,19 @@ function mountedTemplates(home: Home): MountedTemplate[] {
   })
 }
 
-function drop(templates: readonly MountedTemplate[]): number {
+/** Each at once, so that nobody finds half of one, or makes it again under hands that still remove it. */
+function drop(home: Home, templates: readonly MountedTemplate[]): number {
   let freedBytes = 0
   for (const { directory } of templates) {
-    freedBytes += bytesOf(directory)
-    rmSync(directory, { recursive: true, force: true })
+    const removed = temporaryPath(home, 'template')
+    try {
+      renameSync(directory, removed)
+    } catch (error) {
+      if (systemErrorCode(error) === 'ENOENT') continue
+      throw error
+    }
+    freedBytes += bytesOf(removed)
+    rmSync(removed, { recursive: true, force: true })
   }
   return freedBytes
 }

@@ -65,7 +65,7 @@ export class Guest implements AsyncDisposable {
     }
     const home = openHome(directory)
     const components = findComponents()
-    const { accelerator } = await chooseAccelerator(home, components.qemu)
+    const { accelerator } = await chooseAccelerator(home, components)
     const spec: MachineSpec = { accelerator, cpus: 1, memoryMib }
     const template = await ensureTemplate(home, components, spec)
     const diskBase = await ensureBaseDisk(home, components.makeExt4, diskMib)

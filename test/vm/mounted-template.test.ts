@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync, spawnSync } from 'node:child_process'
 import {
   chmodSync,
   closeSync,
@@ -92,6 +93,7 @@ test('a disk that was written to is mounted anew, after a stop and after a death
   for (const end of ['stop', 'death', 'stop'] as const) {
     if (end === 'stop') await box.stop()
     else await die(box)
+    checkDisk(join(home.path, 'boxes', box.id, 'disk.qcow2'))
     await box.start()
     const checked = await box.shell('cd /kept && sha256sum -c -s /sums && echo whole')
     assert.equal(checked.text, 'whole\n', end)
@@ -169,6 +171,19 @@ async function importBusybox(scratch: string, name: string): Promise<void> {
   copyFileSync(findBuilt('busybox', 'busybox'), join(directory, 'sh'))
   chmodSync(join(directory, 'sh'), 0o755)
   await home.runtime.images.importRootfs(join(scratch, 'root'), name)
+}
+
+/** Throws unless the qcow2 and, with its journal replayed, the file system in it are whole. */
+function checkDisk(disk: string): void {
+  using scratch = scratchDirectory('fsck')
+  const raw = join(scratch.path, 'raw')
+  execFileSync('qemu-img', ['check', '-q', disk])
+  execFileSync('qemu-img', ['convert', '-O', 'raw', disk, raw])
+  truncateSync(raw, (smallBox.diskMib ?? 0) * 1024 * 1024)
+  const journal = ['-p', '-E', 'journal_only', raw]
+  // 1: something was mended, which is what the replay of a journal is.
+  assert.ok([0, 1].includes(spawnSync('e2fsck', journal).status ?? -1))
+  execFileSync('e2fsck', ['-f', '-n', raw])
 }
 
 async function die(box: Box): Promise<void> {

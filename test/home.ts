@@ -1,15 +1,12 @@
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { BoxOptions, ImagesOptions } from '../src/index.ts'
 import { Runtime } from '../src/index.ts'
+import { keepProbe, shareCache } from './shared-cache.ts'
 
 /** Small and one processor: what a test machine has cores and memory for. All tests share the boot template of this kind. */
 export const smallBox: BoxOptions = { memoryMib: 192, diskMib: 256 }
-
-// Templates, images and empty disks depend on nothing a test does, and cost seconds to make: test homes link to one place that has them.
-const cache = join(import.meta.dirname, '..', 'build', 'test-cache')
-const shared = ['templates', 'images', 'disks']
 
 export type TestHome = AsyncDisposable & {
   readonly path: string
@@ -27,11 +24,7 @@ export type TestHomeOptions = {
 /** A home of its own for a test, with a runtime. Both are gone when it is disposed, and no process may be left then. */
 export async function openTestHome(options: TestHomeOptions = {}): Promise<TestHome> {
   const path = mkdtempSync(join(tmpdir(), 'coffer-test-'))
-  for (const name of shared) {
-    if (name === 'images' && options.ownImages === true) continue
-    mkdirSync(join(cache, name), { recursive: true })
-    symlinkSync(join(cache, name), join(path, name))
-  }
+  shareCache(path, options.ownImages === true ? ['templates', 'disks'] : ['templates', 'disks', 'images'])
   const opening = { home: path, ...(options.images === undefined ? {} : { images: options.images }) }
   const runtime = await Runtime.open(opening)
   return {
@@ -48,6 +41,7 @@ export async function openTestHome(options: TestHomeOptions = {}): Promise<TestH
           commandLines().every(line => !line.includes(path)),
         )
       } finally {
+        keepProbe(path)
         rmSync(path, { recursive: true, force: true })
       }
     },

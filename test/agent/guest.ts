@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, truncateSync } from 'node:fs'
+import { mkdtempSync, rmSync, truncateSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ensureBaseDisk } from '../../src/disk/base-disk.ts'
@@ -24,9 +24,9 @@ import {
 import { Qmp } from '../../src/vm/qmp.ts'
 import { ensureTemplate } from '../../src/vm/template.ts'
 import { Vmm } from '../../src/vm/vmm.ts'
+import { shareCache } from '../shared-cache.ts'
 
 // The same place and the same kind of machine as the tests of the runtime use.
-const cache = join(import.meta.dirname, '..', '..', 'build', 'test-cache')
 const memoryMib = 192
 const diskMib = 256
 
@@ -59,10 +59,7 @@ export class Guest implements AsyncDisposable {
   static async restore(): Promise<Guest> {
     // 1. The parts of a box.
     const directory = mkdtempSync(join(tmpdir(), 'coffer-guest-'))
-    for (const name of ['templates', 'images', 'disks']) {
-      mkdirSync(join(cache, name), { recursive: true })
-      symlinkSync(join(cache, name), join(directory, name))
-    }
+    shareCache(directory, ['templates', 'images', 'disks'])
     const home = openHome(directory)
     const components = findComponents()
     const { accelerator } = await chooseAccelerator(home, components)

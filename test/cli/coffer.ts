@@ -1,9 +1,10 @@
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { after } from 'node:test'
+import { shareCache } from '../shared-cache.ts'
 
 const program = join(import.meta.dirname, '../../bin/coffer.js')
 
@@ -27,16 +28,10 @@ export type CofferOptions = {
   readonly sharedTemplates?: boolean
 }
 
-const cache = join(import.meta.dirname, '../../build/test-cache')
-
 /** The command line on a home of its own, with a boot template of its own: one for each test file. */
 export function cofferForThisFile(options: CofferOptions = {}): Coffer {
   const home = mkdtempSync(join(tmpdir(), 'coffer-cli-'))
-  if (options.sharedTemplates === true)
-    for (const name of ['templates', 'disks']) {
-      mkdirSync(join(cache, name), { recursive: true })
-      symlinkSync(join(cache, name), join(home, name))
-    }
+  shareCache(home, options.sharedTemplates === true ? ['templates', 'disks'] : [])
   const start = (words: readonly string[], env?: NodeJS.ProcessEnv) =>
     spawn(program, words, {
       env: { ...process.env, COFFER_HOME: home, NO_COLOR: '1', ...env },

@@ -31,7 +31,7 @@ export type CofferOptions = {
 /** The command line on a home of its own, with a boot template of its own: one for each test file. */
 export function cofferForThisFile(options: CofferOptions = {}): Coffer {
   const home = mkdtempSync(join(tmpdir(), 'coffer-cli-'))
-  shareCache(home, options.sharedTemplates === true ? ['templates', 'disks'] : [])
+  if (options.sharedTemplates === true) shareCache(home, ['templates', 'disks'])
   const start = (words: readonly string[], env?: NodeJS.ProcessEnv) =>
     spawn(program, words, {
       env: { ...process.env, COFFER_HOME: home, NO_COLOR: '1', ...env },

@@ -36,6 +36,7 @@ missing_packages() {
     want fsck.erofs erofs-utils
     want mkfs.erofs erofs-utils
     want setfattr attr
+    want cpio cpio
     want qemu-img qemu-utils
     want podman podman
     want ps procps

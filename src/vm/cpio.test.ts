@@ -42,13 +42,12 @@ test('an archive holds what was written, whatever the sizes', () => {
   )
 })
 
-test('cpio reads the archive', t => {
-  const { stdout, error, status } = spawnSync('cpio', ['-itv', '--quiet', '--numeric-uid-gid'], {
+test('cpio reads the archive', () => {
+  const { stdout, status } = spawnSync('cpio', ['-itv', '--quiet', '--numeric-uid-gid'], {
     input: writeCpio(entries),
     encoding: 'utf8',
     env: { ...process.env, TZ: 'UTC', LC_ALL: 'C' },
   })
-  if (error !== undefined) return t.skip('cpio is not installed')
   assert.equal(status, 0)
   const lines = stdout
     .trimEnd()

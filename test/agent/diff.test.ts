@@ -4,6 +4,7 @@ import { lstatSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writ
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
+import { windowBytes } from '../../src/guest/protocol.ts'
 import { ExecutionRefused } from '../../src/guest/remote-execution.ts'
 import { eventually, Guest } from './guest.ts'
 
@@ -44,6 +45,11 @@ async function runFixture(cwd: string): Promise<void> {
   await guest.shell(
     `cp /dev/shm/oddities /oddities && chmod +x /oddities && cd ${cwd} && /oddities; status=$?; rm /oddities; exit $status`,
   )
+}
+
+/** An export that nobody reads then stands still. */
+async function writeMoreThanWindow(): Promise<void> {
+  await guest.shell(`head -c ${2 * windowBytes} /dev/urandom > /more`)
 }
 
 test('a box in which nothing was done has an empty layer', async () => {
@@ -182,9 +188,10 @@ test('a box that swaps directories and links under the export leads it nowhere',
 })
 
 test('the export is not seen by the box, and ends by a signal or its time', async () => {
+  await writeMoreThanWindow()
   const running = guest.execute({ builtin: 'diff' })
   await running.started
-  // Nobody reads, so it waits for its window: there is more than one of random bytes.
+  // Nobody reads, so it waits for its window.
   // A child of the agent has the agent's name, which is that of the machine's first program.
   const names = (await guest.shell('cat /proc/[0-9]*/comm')).split('\n')
   assert.ok(names.includes('coffer-init') && !names.includes('init'), names.join(' '))
@@ -200,6 +207,7 @@ test('the export is not seen by the box, and ends by a signal or its time', asyn
 })
 
 test('exports at once are bounded, and their places fall free', async () => {
+  await writeMoreThanWindow()
   const running = Array.from({ length: 4 }, () => guest.execute({ builtin: 'diff' }))
   for (const one of running) await one.started
   const refused = guest.execute({ builtin: 'diff' })

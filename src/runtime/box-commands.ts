@@ -61,7 +61,7 @@ export class BoxCommands {
     const image = await this.#starter.image(starting)
     const request = execRequest(command, args, options, this.#connection.place.config, image)
     this.#checkExecutable(command)
-    const session = await this.#starter.start(starting)
+    const session = await this.#starter.start({ ...starting, command })
     return { request: { ...request, id: createId(), detach: options.detach ?? false }, session }
   }
 

@@ -10,6 +10,8 @@ test('the shell and what the image runs are looked for where commands are', () =
     entrypoint: ['/init'],
     command: ['python3', '-c', 'print(1)'],
   })
+  assert.ok(commonFiles(builtInConfig, 'make').includes('/usr/bin/make'))
+  assert.ok(commonFiles(builtInConfig, '/opt/tool').includes('/opt/tool'))
   for (const path of ['/bin/sh', '/usr/bin/sh', '/init', '/bin/python3', '/usr/bin/python3', '/etc/passwd'])
     assert.ok(files.includes(path), path)
   assert.ok(files.every(path => path.startsWith('/')))

@@ -16,12 +16,12 @@ const everyones = [
 const mostDirectories = 32
 
 /**
- * Files of an image that its commands will probably read: the shell, which most are run by, and what the image runs by itself. Where a name is not
- * found in a directory of PATH, its lookup still brings the directory in.
+ * Files of an image that its commands will probably read: `first`, for which its first box is started, as the next will be; the shell, which most
+ * commands are run by; what the image runs by itself. Where a name is not found in a directory of PATH, its lookup still brings the directory in.
  */
-export function commonFiles({ entrypoint, command, env }: ImageConfig): string[] {
+export function commonFiles({ entrypoint, command, env }: ImageConfig, first?: string): string[] {
   const directories = (env['PATH'] ?? defaultPath).split(':').filter(isAbsolute).slice(0, mostDirectories)
-  const programs = new Set(['sh', entrypoint[0], command[0]])
+  const programs = new Set([first, 'sh', entrypoint[0], command[0]])
   const found = [...programs].flatMap(program => {
     if (program === undefined || program === '') return []
     if (program.includes('/')) return isAbsolute(program) ? [program] : []

@@ -31,6 +31,8 @@ import type { SpareShim } from './spare-shim.ts'
 export type Starting = StartOptions & {
   readonly image: Image
   readonly main?: MainProcess | undefined
+  /** What the box is started for, if that is not its main process. */
+  readonly command?: string | undefined
   /** Counted so far, when a policy and not a user asks for the start. */
   readonly restarts?: RestartRecord | undefined
 }
@@ -66,7 +68,7 @@ export async function startBox(
   const { diskBase, boot, mounted } = await guardStorage(place, async () => {
     const diskBase = await ensureBaseDisk(home, components.makeExt4, config.diskMib, options.signal)
     const boot = await ensureTemplate(home, components, spec, options)
-    const files = commonFiles(options.image)
+    const files = commonFiles(options.image, options.main?.request.argv[0] ?? options.command)
     const request = { home, components, spec, boot, image, diskBase, files, options }
     return { diskBase, boot, mounted: isFirstStart ? await firstTemplate(request) : undefined }
   })

@@ -1,10 +1,11 @@
 import { existsSync } from 'node:fs'
+import { diskBytes } from '../state/disk-bytes.ts'
 import type { ManifestRow } from '../state/images.ts'
 import { builtInConfig } from './builtin.ts'
 import { decodeImage, type HistoryEntry, type ImageConfig } from './config.ts'
 import { parseDigest } from './digest.ts'
 import { maxManifestBytes, parseManifest } from './registry/manifest.ts'
-import { diskBytes, rootfsPath } from './rootfs-path.ts'
+import { rootfsPath } from './rootfs-path.ts'
 import type { ImageStore } from './store.ts'
 
 /** An image of the home, as lists show it. */

@@ -1,5 +1,6 @@
 import { readdirSync, rmSync } from 'node:fs'
 import { basename, join } from 'node:path'
+import { diskBytes } from '../state/disk-bytes.ts'
 import type { ManifestRow } from '../state/images.ts'
 import { acquireLock, tryLock } from '../state/lock.ts'
 import { dropStrayTemplates } from '../vm/template-store.ts'
@@ -7,7 +8,7 @@ import { isBuiltInFile } from './builtin.ts'
 import { digestHex } from './digest.ts'
 import { blobLockPath } from './fetch-blob.ts'
 import { dropImages } from './removal.ts'
-import { diskBytes, listRootfs, rootfsPath } from './rootfs-path.ts'
+import { listRootfs, rootfsPath } from './rootfs-path.ts'
 import { type ImageStore, imagesLockPath } from './store.ts'
 
 export type PrunedImages = {

@@ -1,12 +1,13 @@
 import { rmSync } from 'node:fs'
 import { CofferError } from '../errors.ts'
+import { diskBytes } from '../state/disk-bytes.ts'
 import { faultPoint } from '../state/fault-point.ts'
 import type { BlobRow, ManifestRow } from '../state/images.ts'
 import { tryLock } from '../state/lock.ts'
 import { dropStrayTemplates } from '../vm/template-store.ts'
 import { parseDigest } from './digest.ts'
 import { candidatesOf, canonicalName, isImageId, shownName } from './find.ts'
-import { diskBytes, rootfsPath } from './rootfs-path.ts'
+import { rootfsPath } from './rootfs-path.ts'
 import { type ImageStore, imagesLockPath } from './store.ts'
 
 export type RemovedImage = {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
-import { readdirSync, statSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { systemErrorCode } from '../errors.ts'
+import { diskBytes } from '../state/disk-bytes.ts'
 import type { Home } from '../state/home.ts'
 import type { Digest } from './digest.ts'
 
@@ -28,12 +29,6 @@ export function listRootfs(home: Home): { readonly path: string; readonly bytes:
   return entriesOf(directory)
     .map(name => join(directory, name))
     .map(path => ({ path, bytes: diskBytes(path) }))
-}
-
-/** What a file takes on the disk: these are sparse. */
-export function diskBytes(path: string): number {
-  const blockBytes = 512
-  return (statSync(path, { throwIfNoEntry: false })?.blocks ?? 0) * blockBytes
 }
 
 function entriesOf(directory: string): string[] {

@@ -1,9 +1,8 @@
-import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { systemErrorCode } from '../errors.ts'
+import { diskBytes, namesIn, treeBytes } from '../state/disk-bytes.ts'
 import type { Home } from '../state/home.ts'
 import { isBuiltInFile } from './builtin.ts'
-import { diskBytes, listRootfs, rootfsPath } from './rootfs-path.ts'
+import { listRootfs, rootfsPath } from './rootfs-path.ts'
 import type { ImageStore } from './store.ts'
 
 /** What one kind of thing takes of the disk, and what removing the unused of it would give back, in bytes. */
@@ -68,20 +67,5 @@ function shareOf(entries: readonly Entry[]): UsageShare {
     count: entries.length,
     bytes: sum(entries),
     reclaimableBytes: sum(entries.filter(({ isUsed }) => !isUsed)),
-  }
-}
-
-function treeBytes(path: string): number {
-  const inside = namesIn(path).reduce((sum, name) => sum + treeBytes(join(path, name)), 0)
-  return diskBytes(path) + inside
-}
-
-/** Nothing for a file, or for what was removed meanwhile. */
-function namesIn(path: string): string[] {
-  try {
-    return readdirSync(path)
-  } catch (error) {
-    if (['ENOENT', 'ENOTDIR'].includes(systemErrorCode(error) ?? '')) return []
-    throw error
   }
 }

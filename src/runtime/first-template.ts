@@ -1,8 +1,7 @@
-import { createOverlay } from '../disk/qcow2.ts'
 import { isCofferError, systemErrorCode } from '../errors.ts'
-import { blockDeviceBytes } from '../vm/machine.ts'
 import { ensureMountedTemplate, type MountRequest } from '../vm/mounted-template.ts'
 import type { Template } from '../vm/template-files.ts'
+import { makeEmptyDisk } from './box-disk.ts'
 
 /**
  * The template a box that has no disk yet is restored from, with its file systems mounted. Undefined when there can be none: an image that cannot be
@@ -23,8 +22,4 @@ export async function firstTemplate(request: Omit<MountRequest, 'makeDisk'>): Pr
 function isExpected(error: Error): boolean {
   if (isCofferError(error)) return error.code === 'engine_unavailable' || error.code === 'storage_error'
   return ['ENOSPC', 'EDQUOT'].includes(systemErrorCode(error) ?? '')
-}
-
-export function makeEmptyDisk(path: string, backingPath: string): void {
-  createOverlay(path, { virtualBytes: blockDeviceBytes, backingPath })
 }

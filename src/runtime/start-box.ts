@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { existsSync, mkdirSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { ensureBaseDisk } from '../disk/base-disk.ts'
 import { CofferError, systemErrorCode } from '../errors.ts'
@@ -15,12 +15,11 @@ import { packageVersion } from '../version.ts'
 import { chooseAccelerator } from '../vm/accelerator.ts'
 import { findComponents } from '../vm/components.ts'
 import type { MachineSpec } from '../vm/machine.ts'
-import { copyDisk } from '../vm/mounted-template.ts'
 import { ensureTemplate } from '../vm/template.ts'
-import type { Template } from '../vm/template-files.ts'
 import type { BoxConfig } from './box-config.ts'
+import { makeBoxDisk } from './box-disk.ts'
 import { commonFiles } from './common-files.ts'
-import { firstTemplate, makeEmptyDisk } from './first-template.ts'
+import { firstTemplate } from './first-template.ts'
 import { guestConfiguration } from './guest-configuration.ts'
 import type { StartOptions } from './options.ts'
 import { policyOf } from './policy-options.ts'
@@ -68,9 +67,10 @@ export async function startBox(
   const { diskBase, boot, mounted } = await guardStorage(place, async () => {
     const diskBase = await ensureBaseDisk(home, components.makeExt4, config.diskMib, options.signal)
     const boot = await ensureTemplate(home, components, spec, options)
+    if (!isFirstStart) return { diskBase, boot, mounted: undefined }
     const files = commonFiles(options.image, options.main?.request.argv[0] ?? options.command)
     const request = { home, components, spec, boot, image, diskBase, files, options }
-    return { diskBase, boot, mounted: isFirstStart ? await firstTemplate(request) : undefined }
+    return { diskBase, boot, mounted: await firstTemplate(request) }
   })
   // 2. What is this box's own.
   options.onProgress?.({ step: 'starting the box' })
@@ -78,7 +78,7 @@ export async function startBox(
   try {
     await guardStorage(place, () => {
       mkdirSync(directory, { recursive: true, mode: 0o700 })
-      if (isFirstStart) makeDisk(disk, { diskBase, mounted })
+      if (isFirstStart) makeBoxDisk(disk, { diskBase, mounted })
     })
     faultPoint('start: disk made')
     // 3. The shim, which starts the VM.
@@ -126,19 +126,6 @@ export async function startBox(
 function writePidFile({ id, directory }: BoxPlace, { identity }: ShimProcess): void {
   if (identity === undefined) return
   writeFileAtomic(join(directory, shimFiles.pid), JSON.stringify({ ...identity, boxId: id }))
-}
-
-/** Beside and renamed: half of a disk would be taken for the box's disk. */
-function makeDisk(
-  path: string,
-  { diskBase, mounted }: { diskBase: string; mounted: Template | undefined },
-): void {
-  const staging = `${path}.new`
-  rmSync(staging, { force: true })
-  if (mounted === undefined) makeEmptyDisk(staging, diskBase)
-  else copyDisk(mounted, staging)
-  faultPoint('start: disk written')
-  renameSync(staging, path)
 }
 
 async function connect(shim: ShimProcess, directory: string): Promise<Session> {

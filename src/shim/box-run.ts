@@ -1,12 +1,12 @@
 import { createServer, type Server } from 'node:net'
 import { join } from 'node:path'
+import type { AgentLink } from '../guest/agent-link.ts'
 import type { ProtocolError } from '../guest/frame.ts'
 import type { Failure } from '../guest/messages.ts'
 import { protocolVersion } from '../guest/protocol.ts'
 import { faultPoint } from '../state/fault-point.ts'
 import type { Transition } from '../state/store.ts'
 import type { Vmm, VmmExit } from '../vm/vmm.ts'
-import type { AgentLink } from './agent-link.ts'
 import { carryOut } from './box-requests.ts'
 import {
   askedEnding,

@@ -1,6 +1,6 @@
+import { ConfigureError } from '../guest/agent-link.ts'
 import type { Failure } from '../guest/messages.ts'
 import type { VmmExit } from '../vm/vmm.ts'
-import { ConfigureError } from './agent-link.ts'
 import type { ExitCause } from './exit-file.ts'
 
 /** Why a run ends, in one word and in a sentence. */

@@ -1,5 +1,5 @@
+import type { AgentLink } from '../guest/agent-link.ts'
 import { createId } from '../state/box-id.ts'
-import type { AgentLink } from './agent-link.ts'
 import type { Check } from './health.ts'
 import type { HealthPolicy } from './launch.ts'
 import type { Relay } from './relay.ts'

@@ -1,5 +1,5 @@
+import type { AgentLink } from '../guest/agent-link.ts'
 import type { Qmp } from '../vm/qmp.ts'
-import type { AgentLink } from './agent-link.ts'
 import { settlesWithin } from './settles-within.ts'
 
 /** What the guest gets to stop its processes and to write its file systems out. */

@@ -30,6 +30,11 @@ export function writeFileAtomic(
 
 /** A rename is durable once its directory is. */
 export function syncDirectory(path: string): void {
+  syncFile(path)
+}
+
+/** What others have written to a file is on the disk when this returns. */
+export function syncFile(path: string): void {
   const descriptor = openSync(path, 'r')
   try {
     fsyncSync(descriptor)

@@ -24,7 +24,7 @@ const probeDeadlineMs = 2_000
 
 /**
  * The accelerator for this host: `COFFER_ACCEL` if it is `kvm` or `tcg`, else KVM where a guest was seen to run with it. The answer is kept
- * until the host boots again or QEMU changes. Throws `config_error` for another value of `COFFER_ACCEL`.
+ * until the host boots again or QEMU changes. Throws `config_error` for another value of `COFFER_ACCEL`, `engine_unavailable` without a working jail.
  */
 export async function chooseAccelerator(home: Home, programs: Programs): Promise<AcceleratorChoice> {
   const wanted = process.env['COFFER_ACCEL'] || 'auto'
@@ -91,8 +91,17 @@ async function runProbe(programs: Programs, firmware: string): Promise<string | 
     isLate = true
     void vmm.kill()
   }, probeDeadlineMs)
-  const { code, signal, stderr } = await vmm.exited
+  const { ran, code, signal, stderr } = await vmm.exited
   clearTimeout(timer)
+  // That says nothing about KVM, and would be kept until the host boots again.
+  if (!ran)
+    throw new CofferError(
+      'engine_unavailable',
+      `cannot probe KVM: the jail did not come up: ${stderr.trim()}`,
+      {
+        hint: 'Run: coffer doctor. COFFER_ACCEL=tcg does without the probe.',
+      },
+    )
   if (code === probeGuestStatus) return undefined
   if (isLate) return `it did not come up within ${probeDeadlineMs / 1000} s`
   return stderr.trim().split('\n')[0] || `QEMU ended with ${signal ?? code ?? 'no word'}`

@@ -1,9 +1,5 @@
 import { closeSync, ftruncateSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Frame } from '../guest/frame.ts'
-import type { Hello } from '../guest/messages.ts'
-import { parseHello } from '../guest/parse.ts'
-import { frameTypes } from '../guest/protocol.ts'
 import { writeFileAtomic } from '../state/atomic-file.ts'
 import type { Components } from './components.ts'
 import { buildInitramfs } from './initramfs.ts'
@@ -62,16 +58,11 @@ async function bootAndSave(
     signal: options.signal,
   })
   // 1. The agent says hello: kernel, modules and devices are up.
-  await machine.within('boot the template', bootDeadlineMs, machine.frame(helloOf))
+  await machine.within('boot the template', bootDeadlineMs, machine.agent.greeted)
   // 2. Save.
   options.onProgress?.({ step: 'saving the template' })
   await machine.qmp.execute('qmp_capabilities')
   await machine.save()
-}
-
-/** Throws `ProtocolError` also when the agent speaks another version. */
-function helloOf({ type, payload }: Frame): Hello | undefined {
-  return type === frameTypes.hello ? parseHello(payload) : undefined
 }
 
 function createSparseFile(path: string, bytes: number): void {

@@ -1,12 +1,7 @@
 import { constants, copyFileSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { CofferError } from '../errors.ts'
-import { encodeCbor } from '../guest/cbor.ts'
-import { encodeFrame, type Frame } from '../guest/frame.ts'
-import { parseFailure } from '../guest/parse.ts'
-import { frameTypes, protocolVersion } from '../guest/protocol.ts'
+import { hostTimeNs } from '../guest/agent-link.ts'
 import type { Home } from '../state/home.ts'
-import { packageVersion } from '../version.ts'
 import type { Components } from './components.ts'
 import { loadMachine } from './load-machine.ts'
 import { jailPaths, type MachineSpec } from './machine.ts'
@@ -90,33 +85,9 @@ async function mount(request: MountRequest, staging: string): Promise<void> {
   await machine.save()
 }
 
-async function mountInGuest(machine: TemplateMachine, files: readonly string[]): Promise<void> {
-  await loadMachine(machine.qmp, jailPaths.bootDevice)
-  const mounted = machine.frame(frame => answerTo(mountStream, frame))
-  machine.send(
-    encodeFrame(
-      frameTypes.hello,
-      0,
-      encodeCbor({ protocol: protocolVersion, build: packageVersion(), features: [] }),
-    ),
-    // What is written to the disk bears this time.
-    request(clockStream, { method: 'clock', timeNs: BigInt(Date.now()) * 1_000_000n }),
-    request(mountStream, { method: 'mount', files }),
-  )
-  await mounted
-}
-
-// Any two numbers that are not executions of a box.
-const clockStream = 0x80000001
-const mountStream = 0x80000002
-
-function request(stream: number, parameters: Parameters<typeof encodeCbor>[0]): Buffer {
-  return encodeFrame(frameTypes.request, stream, encodeCbor(parameters))
-}
-
-function answerTo(stream: number, frame: Frame): true | undefined {
-  if (frame.stream !== stream) return undefined
-  if (frame.type === frameTypes.response) return true
-  const { stage, message } = parseFailure(frame.payload)
-  throw new CofferError('engine_unavailable', `cannot mount the image: ${stage}: ${message}`)
+async function mountInGuest({ qmp, agent }: TemplateMachine, files: readonly string[]): Promise<void> {
+  await loadMachine(qmp, jailPaths.bootDevice)
+  agent.greet()
+  // What is written to the disk bears this time.
+  await Promise.all([agent.request('clock', { timeNs: hostTimeNs() }), agent.request('mount', { files })])
 }

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CofferError, isCofferError } from '../errors.ts'
-import { type Frame, FrameDecoder, ProtocolError } from '../guest/frame.ts'
+import { AgentLink } from '../guest/agent-link.ts'
+import { protocolVersion } from '../guest/protocol.ts'
 import type { JailGrants } from '../jail/jail.ts'
+import { packageVersion } from '../version.ts'
 import type { Components } from './components.ts'
 import { ConsoleTail } from './console.ts'
 import { jailPaths, type MachineMode, type MachineSpec, machineArguments, machineDevices } from './machine.ts'
@@ -23,12 +25,11 @@ const causeMs = 200
 /** A machine that becomes a template. It ends with its disposal. */
 export class TemplateMachine implements AsyncDisposable {
   readonly qmp: Qmp
+  readonly agent: AgentLink
   readonly #vmm: Vmm
   readonly #console: ConsoleTail
   readonly #signal: AbortSignal | undefined
   readonly #migrated = Promise.withResolvers<void>()
-  readonly #listeners = new Set<(frame: Frame) => void>()
-  readonly #broken = Promise.withResolvers<never>()
 
   private constructor(vmm: Vmm, signal: AbortSignal | undefined) {
     this.#vmm = vmm
@@ -36,15 +37,9 @@ export class TemplateMachine implements AsyncDisposable {
     this.#console = new ConsoleTail(vmm.console)
     this.qmp = new Qmp(vmm.qmp, event => this.#onEvent(event))
     this.#migrated.promise.catch(() => {})
-    this.#broken.promise.catch(() => {})
-    const decoder = new FrameDecoder()
-    vmm.agent.on('data', (chunk: Buffer) => {
-      try {
-        for (const frame of decoder.push(chunk)) for (const listener of this.#listeners) listener(frame)
-      } catch (error) {
-        this.#broken.reject(error)
-      }
-    })
+    const hello = { protocol: protocolVersion, build: packageVersion(), features: [] }
+    // What breaks the link rejects whatever is waited for on it.
+    this.agent = new AgentLink(vmm.agent, hello, { onFrame() {}, onFailure() {}, onDrain() {} })
   }
 
   /** Throws `engine_unavailable` when the jail cannot be started. */
@@ -56,29 +51,6 @@ export class TemplateMachine implements AsyncDisposable {
       grants: { ...grants, devices: machineDevices(spec.accelerator) },
     })
     return new TemplateMachine(vmm, signal)
-  }
-
-  /** Frames to the agent, in wire form. */
-  send(...frames: readonly Buffer[]): void {
-    for (const frame of frames) this.#vmm.agent.write(frame)
-  }
-
-  /** What `take` makes of the first frame of the agent of which it makes something. */
-  frame<T>(take: (frame: Frame) => T | undefined): Promise<T> {
-    const taken = new Promise<T>((resolve, reject) => {
-      const listener = (frame: Frame): void => {
-        try {
-          const value = take(frame)
-          if (value === undefined) return
-          resolve(value)
-        } catch (error) {
-          reject(error)
-        }
-        this.#listeners.delete(listener)
-      }
-      this.#listeners.add(listener)
-    })
-    return Promise.race([taken, this.#broken.promise])
   }
 
   /**
@@ -104,8 +76,9 @@ export class TemplateMachine implements AsyncDisposable {
     try {
       return await Promise.race([task, died, aborted])
     } catch (error) {
-      if (isCofferError(error, 'engine_unavailable')) await Promise.race([died, sleep(causeMs)])
-      throw error instanceof ProtocolError ? brokeProtocol(step, error) : error
+      if (signal.aborted) throw error
+      await Promise.race([died, sleep(causeMs)])
+      throw isCofferError(error) ? error : failed(step, error)
     } finally {
       clearTimeout(timer)
       task.catch(() => {})
@@ -156,13 +129,11 @@ export class TemplateMachine implements AsyncDisposable {
   }
 }
 
-function brokeProtocol(step: string, cause: ProtocolError): CofferError {
-  return new CofferError(
-    'engine_unavailable',
-    `cannot ${step}: the guest broke the protocol: ${cause.message}`,
-    {
-      hint: 'Run: coffer doctor',
-      cause,
-    },
-  )
+/** The guest refused, or broke the protocol. */
+function failed(step: string, cause: unknown): CofferError {
+  const reason = cause instanceof Error ? cause.message : String(cause)
+  return new CofferError('engine_unavailable', `cannot ${step}: ${reason}`, {
+    hint: 'Run: coffer doctor',
+    cause,
+  })
 }

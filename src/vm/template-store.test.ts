@@ -18,10 +18,11 @@ afterEach(() => rmSync(home.path, { recursive: true, force: true }))
 
 let built = 0
 
+const files = ['memory', 'device', 'disk.qcow2', 'pages.json']
+
 async function build(staging: string): Promise<void> {
   built += 1
-  for (const name of ['memory', 'device', 'disk.qcow2'])
-    writeFileSync(join(staging, name), `${name} ${built}`)
+  for (const name of files) writeFileSync(join(staging, name), `${name} ${built}`)
 }
 
 function ensure(key: string, of: string = image): Promise<Template> {
@@ -42,14 +43,16 @@ test('a template is built once, whoever asks, and again when a part of it is not
   const before = built
   const [first] = await Promise.all([ensure('aa1'), ensure('aa1'), ensure('aa1')])
   assert.equal(built, before + 1)
-  for (const name of ['memory', 'device', 'disk.qcow2', 'template.json']) {
+  for (const name of [...files, 'template.json']) {
     truncateSync(join(first.directory, name), 3)
     await ensure('aa1')
     await ensure('aa1')
   }
-  rmSync(join(first.directory, 'disk.qcow2'))
-  await ensure('aa1')
-  assert.equal(built, before + 6)
+  for (const name of files) {
+    rmSync(join(first.directory, name))
+    await ensure('aa1')
+  }
+  assert.equal(built, before + 1 + files.length + 1 + files.length)
   assert.deepEqual(readdirSync(home.temporary), [])
 })
 

@@ -1,10 +1,7 @@
 import { createHash } from 'node:crypto'
 import {
-  closeSync,
   existsSync,
-  fsyncSync,
   mkdirSync,
-  openSync,
   readdirSync,
   readFileSync,
   realpathSync,
@@ -14,11 +11,13 @@ import {
   utimesSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { systemErrorCode } from '../errors.ts'
-import { syncDirectory, writeFileAtomic } from '../state/atomic-file.ts'
+import { syncDirectory, syncFile, writeFileAtomic } from '../state/atomic-file.ts'
+import { namesIn, treeBytes } from '../state/disk-bytes.ts'
 import { type Home, temporaryPath } from '../state/home.ts'
 import { acquireLock } from '../state/lock.ts'
-import { deviceFile, diskFile, memoryFile, type Template, type TemplateOptions } from './template-files.ts'
+import { deviceFile, pagesFile, type Template, type TemplateOptions } from './template-files.ts'
 
 export type TemplateRequest = {
   readonly home: Home
@@ -37,7 +36,7 @@ export async function ensureStored(
   request: TemplateRequest,
   build: (staging: string) => Promise<void>,
 ): Promise<Template> {
-  const { home, key, options } = request
+  const { home, key, image, options } = request
   const template = { key, directory: join(home.templates, key) }
   if (!isWhole(template)) {
     // One of 256 lock files: one for each key would stay for ever.
@@ -47,7 +46,7 @@ export async function ensureStored(
     })
     if (!isWhole(template)) await store(request, template, build)
   }
-  touch(template)
+  if (image !== undefined) touch(template)
   return template
 }
 
@@ -62,8 +61,7 @@ export function dropStrayTemplates(home: Home): number {
 /** Identity of a file's content without reading it. */
 export function fingerprint(path: string): string {
   const real = realpathSync(path)
-  const { size, mtimeNs } = statSync(real, { bigint: true })
-  return `${real}:${size}:${mtimeNs}`
+  return `${real}:${timeOf(real)}`
 }
 
 export function keyOf(parts: unknown): string {
@@ -86,7 +84,7 @@ async function store(
     // 3. The manifest comes last and makes it whole.
     options.onProgress?.({ step: 'writing the template to disk' })
     for (const name of readdirSync(staging)) syncFile(join(staging, name))
-    const manifest: Manifest = { key, image, ...contentOf(staging) }
+    const manifest: Manifest = { key, image, files: identify(staging) }
     writeFileAtomic(join(staging, manifestFile), JSON.stringify(manifest), { durable: true })
     renameSync(staging, template.directory)
     syncDirectory(home.templates)
@@ -97,27 +95,20 @@ async function store(
 
 const manifestFile = 'template.json'
 
-type Content = {
-  readonly memory: string
-  readonly deviceSha256: string
-  readonly disk: string | undefined
+type Manifest = {
+  readonly key: string
+  readonly image: string | undefined
+  /** What identifies the content of each file, by its name. */
+  readonly files: Readonly<Record<string, string>>
 }
-
-type Manifest = Content & { readonly key: string; readonly image: string | undefined }
 
 function isWhole({ key, directory }: Template): boolean {
   const manifest = readManifest(directory)
-  if (manifest === undefined) return false
+  if (manifest?.key !== key) return false
   try {
-    const actual = contentOf(directory)
-    return (
-      manifest.key === key &&
-      manifest.memory === actual.memory &&
-      manifest.deviceSha256 === actual.deviceSha256 &&
-      manifest.disk === actual.disk
-    )
+    return isDeepStrictEqual(manifest.files, identify(directory))
   } catch {
-    // A file is missing or unreadable: not whole, for whatever reason.
+    // A file is unreadable, or was removed meanwhile: not whole, for whatever reason.
     return false
   }
 }
@@ -125,26 +116,32 @@ function isWhole({ key, directory }: Template): boolean {
 /** Undefined when there is none, or no readable one. */
 function readManifest(directory: string): Partial<Manifest> | undefined {
   try {
-    return JSON.parse(readFileSync(join(directory, manifestFile), 'utf8'))
+    return JSON.parse(readFileSync(join(directory, manifestFile), 'utf8')) ?? undefined
   } catch {
     return undefined
   }
 }
 
-function contentOf(directory: string): Content {
-  return {
-    // Hashing the memory would cost more than the restore: nothing but the build writes it, so its time tells. Likewise the disk.
-    memory: timeOf(join(directory, memoryFile)) ?? '',
-    deviceSha256: createHash('sha256')
-      .update(readFileSync(join(directory, deviceFile)))
-      .digest('hex'),
-    disk: timeOf(join(directory, diskFile)),
-  }
+/** Hashing the memory would cost more than the restore: nothing but the build writes it, so its time tells. Likewise the disk. */
+const hashed: ReadonlySet<string> = new Set([deviceFile, pagesFile])
+
+function identify(directory: string): Record<string, string> {
+  const names = namesIn(directory).filter(name => name !== manifestFile)
+  return Object.fromEntries(
+    names.map(name => {
+      const path = join(directory, name)
+      return [name, hashed.has(name) ? hashOf(path) : timeOf(path)]
+    }),
+  )
 }
 
-function timeOf(path: string): string | undefined {
-  const file = statSync(path, { bigint: true, throwIfNoEntry: false })
-  return file === undefined ? undefined : `${file.size}:${file.mtimeNs}`
+function hashOf(path: string): string {
+  return createHash('sha256').update(readFileSync(path)).digest('hex')
+}
+
+function timeOf(path: string): string {
+  const { size, mtimeNs } = statSync(path, { bigint: true })
+  return `${size}:${mtimeNs}`
 }
 
 /** Of templates with an image's file systems mounted, those last used stay. A boot template is needed for every restart of its boxes. */
@@ -185,17 +182,10 @@ function drop(home: Home, templates: readonly MountedTemplate[]): number {
       if (systemErrorCode(error) === 'ENOENT') continue
       throw error
     }
-    freedBytes += bytesOf(removed)
+    freedBytes += treeBytes(removed)
     rmSync(removed, { recursive: true, force: true })
   }
   return freedBytes
-}
-
-function bytesOf(directory: string): number {
-  const blockBytes = 512
-  return readdirSync(directory)
-    .map(name => statSync(join(directory, name), { throwIfNoEntry: false })?.blocks ?? 0)
-    .reduce((sum, blocks) => sum + blocks * blockBytes, 0)
 }
 
 /** The time of its last use is the manifest's. */
@@ -203,16 +193,8 @@ function touch({ directory }: Template): void {
   const now = new Date()
   try {
     utimesSync(join(directory, manifestFile), now, now)
-  } catch {
+  } catch (error) {
     // Another process has removed it, which the start finds out.
-  }
-}
-
-function syncFile(path: string): void {
-  const descriptor = openSync(path, 'r')
-  try {
-    fsyncSync(descriptor)
-  } finally {
-    closeSync(descriptor)
+    if (systemErrorCode(error) !== 'ENOENT') throw error
   }
 }

@@ -8,6 +8,8 @@ import { vmmDescriptors } from './machine.ts'
 
 /** How the VMM ended. A signal is also read out of the status of the shell that waited for it (128 + N). */
 export type VmmExit = {
+  /** Whether it ran at all: without it, `code` and `stderr` are those of the jail that did not come up. */
+  readonly ran: boolean
   readonly code: number | undefined
   readonly signal: string | number | undefined
   readonly stderr: string
@@ -108,12 +110,9 @@ function socketOf(child: ChildProcess, descriptor: number): Socket {
 }
 
 /** `status` is what the keeper said of QEMU's end; without a word, the jail itself did not come up. */
-function exitOf(
-  status: string,
-  code: number | null,
-  signal: NodeJS.Signals | null,
-): Pick<VmmExit, 'code' | 'signal'> {
-  const known = /^\d+\n/.test(status) ? Number.parseInt(status, 10) : code
-  if (known === null) return { code: undefined, signal: signal ?? undefined }
-  return known > 128 ? { code: undefined, signal: known - 128 } : { code: known, signal: undefined }
+function exitOf(status: string, code: number | null, signal: NodeJS.Signals | null): Omit<VmmExit, 'stderr'> {
+  const ran = /^\d+\n/.test(status)
+  const known = ran ? Number.parseInt(status, 10) : code
+  if (known === null) return { ran, code: undefined, signal: signal ?? undefined }
+  return known > 128 ? { ran, code: undefined, signal: known - 128 } : { ran, code: known, signal: undefined }
 }

@@ -10,10 +10,11 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  symlinkSync,
   truncateSync,
   writeSync,
 } from 'node:fs'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { type Box, isCofferError } from '../../src/index.ts'
 import { findBuilt } from '../../src/vm/components.ts'
@@ -68,6 +69,51 @@ test('a template of an image is made at its first box, serves the next, and is r
   }
 })
 
+test('the first run is restored from it, and no other: not after a stop, nor when a policy starts the box again', async () => {
+  const box = await home.runtime.create({ ...smallBox, detach: true, restart: 'always' })
+  await box.start()
+  const [mounted] = mountedTemplates().map(path => basename(path))
+  assert.equal(templateOf(box), mounted)
+  await die(box)
+  await eventually('the policy has started it', async () => (await box.info()).restart.count === 1)
+  await eventually('it runs', async () => (await box.info()).status === 'running')
+  const boot = templateOf(box)
+  assert.notEqual(boot, mounted)
+  await box.stop()
+  await box.start()
+  assert.equal(templateOf(box), boot)
+  await home.runtime.remove(box.id, { force: true })
+})
+
+test('what the first box of an image is started for needs no read from the image in the next', async () => {
+  using scratch = scratchDirectory('ahead')
+  await importBusybox(scratch.path, 'ahead:1', ['opt/ahead', 'opt/late'])
+  {
+    await using first = await home.runtime.create({ ...smallBox, image: 'ahead:1', ephemeral: true })
+    await first.run('/opt/ahead', ['true'])
+  }
+  await using next = await home.runtime.create({ ...smallBox, image: 'ahead:1', ephemeral: true })
+  const reads = 'read -r reads rest < /sys/block/vda/stat; echo $reads'
+  const run = (file: string): string => `/opt/${file} true; ${reads}`
+  const counts = await next.shell(`${reads}; ${run('ahead')}; ${run('late')}`)
+  const [before, ahead, late] = counts.text.trim().split('\n').map(Number)
+  assert.equal(ahead, before)
+  assert.ok(Number(late) > Number(ahead), counts.text)
+})
+
+test('links of an image to what blocks whoever reads it hold up neither its template nor its boxes', async () => {
+  using scratch = scratchDirectory('blocking')
+  const etc = join(scratch.path, 'root', 'etc')
+  mkdirSync(etc, { recursive: true })
+  symlinkSync('/proc/kmsg', join(etc, 'passwd'))
+  execFileSync('mkfifo', [join(etc, 'group')])
+  await importBusybox(scratch.path, 'blocking:1')
+  await using box = await home.runtime.create({ ...smallBox, image: 'blocking:1', ephemeral: true })
+  const steps = await startedSteps(box)
+  assert.ok(steps.includes(preparing))
+  assert.ok(!steps.includes('starting without a template of the image'))
+})
+
 test('boxes of one template share nothing of it', async () => {
   await using one = await home.runtime.create({ ...smallBox, ephemeral: true })
   await using other = await home.runtime.create({ ...smallBox, ephemeral: true })
@@ -120,15 +166,16 @@ test('a main process that is started again by its policy finds what it wrote bef
   await home.runtime.remove(box.id, { force: true })
 })
 
-test('an image that cannot be mounted is told by the start; no template of it is kept, and it goes with the image', async () => {
+test('an image that cannot be mounted is told by the start, and no template of it is kept', async () => {
   using scratch = scratchDirectory('unmountable')
+  const rootfs = join(home.path, 'images', 'rootfs')
+  const others = new Set(existsSync(rootfs) ? readdirSync(rootfs) : [])
   await importBusybox(scratch.path, 'broken:1')
   {
     await using whole = await home.runtime.create({ ...smallBox, image: 'broken:1', ephemeral: true })
     await whole.start()
   }
-  const rootfs = join(home.path, 'images', 'rootfs')
-  const [file = ''] = readdirSync(rootfs)
+  const [file = ''] = readdirSync(rootfs).filter(name => !others.has(name))
   const superblockAt = 1024
   const descriptor = openSync(join(rootfs, file), 'r+')
   writeSync(descriptor, Buffer.alloc(16, 0xff), 0, 16, superblockAt)
@@ -164,13 +211,21 @@ test('a template of an image goes with the image', async () => {
   assert.ok(freedBytes > 20_000_000, `${freedBytes}`)
 })
 
-/** An image with a shell and nothing else. */
-async function importBusybox(scratch: string, name: string): Promise<void> {
-  const directory = join(scratch, 'root', 'bin')
-  mkdirSync(directory, { recursive: true })
-  copyFileSync(findBuilt('busybox', 'busybox'), join(directory, 'sh'))
-  chmodSync(join(directory, 'sh'), 0o755)
-  await home.runtime.images.importRootfs(join(scratch, 'root'), name)
+/** An image with a shell, copies of it, and what lies in `root` already. */
+async function importBusybox(scratch: string, name: string, copies: readonly string[] = []): Promise<void> {
+  const root = join(scratch, 'root')
+  for (const path of ['bin/sh', ...copies].map(copy => join(root, copy))) {
+    mkdirSync(dirname(path), { recursive: true })
+    copyFileSync(findBuilt('busybox', 'busybox'), path)
+    chmodSync(path, 0o755)
+  }
+  await home.runtime.images.importRootfs(root, name)
+}
+
+/** The name of the template that the box's jail shows to its VMM. */
+function templateOf(box: Box): string | undefined {
+  const [command = ''] = processesOf(box.id).filter(line => line.includes('--ro-bind'))
+  return / (\S+) \/template /.exec(command)?.[1]?.split('/').at(-1)
 }
 
 /** Throws unless the qcow2 and, with its journal replayed, the file system in it are whole. */

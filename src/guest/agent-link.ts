@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import type { Socket } from 'node:net'
-import { type CborMap, encodeCbor } from '../guest/cbor.ts'
-import { encodeFrame, type Frame, FrameDecoder, ProtocolError } from '../guest/frame.ts'
-import type { Configure, Configured, Failure, GuestConfiguration, Hello } from '../guest/messages.ts'
-import { parseConfigured, parseFailure, parseMap, text } from '../guest/parse.ts'
-import { frameTypes } from '../guest/protocol.ts'
+import { type CborMap, encodeCbor } from './cbor.ts'
+import { encodeFrame, type Frame, FrameDecoder, ProtocolError } from './frame.ts'
+import type { Configure, Configured, Failure, GuestConfiguration, Hello } from './messages.ts'
+import { parseConfigured, parseFailure, parseHello, parseMap, text } from './parse.ts'
+import { frameTypes } from './protocol.ts'
 
 /** The guest refused its configuration: a mount failed, an image is broken. */
 export class ConfigureError extends Error {
@@ -30,12 +30,13 @@ export type AgentEvents = {
   onDrain(): void
 }
 
-/** The shim's end of the channel to the agent. What comes from here is hostile. */
+/** The host's end of the channel to the agent. What comes from here is hostile. */
 export class AgentLink {
   readonly #socket: Socket
   readonly #hello: Hello
   readonly #events: AgentEvents
   readonly #decoder = new FrameDecoder()
+  readonly #greeted = Promise.withResolvers<Hello>()
   readonly #configured = Promise.withResolvers<Configured>()
   readonly #requests = new Map<number, PromiseWithResolvers<CborMap>>()
   #nextRequest = 0x80000001
@@ -44,6 +45,7 @@ export class AgentLink {
     this.#socket = socket
     this.#hello = hello
     this.#events = events
+    this.#greeted.promise.catch(() => {})
     this.#configured.promise.catch(() => {})
     socket.on('data', (chunk: Buffer) => this.#receive(chunk))
     socket.on('close', () => this.#fail(new Error('the channel to the guest closed')))
@@ -55,11 +57,20 @@ export class AgentLink {
     return this.#socket.writableNeedDrain
   }
 
+  /** Resolves with the agent's first hello: to a machine that boots, or to ours. Rejects when it speaks another version. */
+  get greeted(): Promise<Hello> {
+    return this.#greeted.promise
+  }
+
+  /** Begins the connection: it tells the agent that whoever spoke to it when the template was made is gone. */
+  greet(): void {
+    this.send(encodeFrame(frameTypes.hello, 0, encodeCbor(this.#hello)))
+  }
+
   /** Resolves when the container runs. Throws `ConfigureError` when the guest cannot set it up. */
   configure(guest: GuestConfiguration): Promise<Configured> {
     const configure: Configure = { ...guest, timeNs: hostTimeNs(), entropy: randomBytes(64) }
-    // The hello tells the agent that whoever spoke to it when the template was made is gone.
-    this.send(encodeFrame(frameTypes.hello, 0, encodeCbor(this.#hello)))
+    this.greet()
     this.send(encodeFrame(frameTypes.configure, 0, encodeCbor(configure)))
     return this.#configured.promise
   }
@@ -77,7 +88,7 @@ export class AgentLink {
   }
 
   /** Asks the agent to carry out `method`; resolves with what it says when it did. */
-  request(method: string, parameters: Record<string, number | bigint> = {}): Promise<CborMap> {
+  request(method: string, parameters: CborMap = {}): Promise<CborMap> {
     const id = this.#nextRequest++
     const waiter = Promise.withResolvers<CborMap>()
     this.#requests.set(id, waiter)
@@ -109,9 +120,8 @@ export class AgentLink {
 
   #dispatch(frame: Frame): void {
     switch (frame.type) {
-      // The answer to ours; the template was built with an agent we know.
       case frameTypes.hello:
-        return
+        return this.#greeted.resolve(parseHello(frame.payload))
       case frameTypes.configured:
         return this.#configured.resolve(parseConfigured(frame.payload))
       case frameTypes.configureFailed:
@@ -135,6 +145,7 @@ export class AgentLink {
   }
 
   #fail(error: Error): void {
+    this.#greeted.reject(error)
     this.#configured.reject(error)
     for (const waiter of this.#requests.values()) waiter.reject(error)
     this.#requests.clear()
